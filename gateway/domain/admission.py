@@ -1,0 +1,283 @@
+"""The ordered chain that everybody passes who is to get a session or a token (requirements.md 2f, decisions.md 26).
+
+Each check is a small pure function over `Facts`; the first that refuses ends the chain, and the whole chain is kept as a
+trace. The same chain serves a sign-in, a refresh, an explanation, and a question asked beforehand.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from gateway.domain.access import Entitlement
+from gateway.domain.identity import Assertion, IdentityProvider, LinkDecision
+from gateway.domain.nodes import Node
+from gateway.domain.people import Account, AccountType
+from gateway.domain.relying_party import Level, Means, RelyingParty
+from gateway.domain.sign_in import Path, Step
+from gateway.domain.values import Instant, ProviderId
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that the chain looks at, loaded beforehand in one transaction."""
+
+    path: Path
+    now: Instant
+    issuer_chain: tuple[Node, ...]
+    """The issuer's node and its ancestors."""
+    client: RelyingParty | None = None
+    """None: a first factor is proved for another issuer, so no app and no entitlement are asked."""
+    provider: IdentityProvider | None = None
+    provider_owned: bool = True
+    """Whether the provider's node is where this sign-in may use it."""
+    assertion: Assertion | None = None
+    link: LinkDecision | None = None
+    account: Account | None = None
+    home_chain: tuple[Node, ...] = ()
+    home_purged: bool = False
+    method_names: tuple[str, ...] = ()
+    """Names of the providers in the account's set; empty: any active one of its node (decisions.md 11)."""
+    names_provider: bool = False
+    means: Means | None = None
+    entitlement: Entitlement | None = None
+    acting_chain: tuple[Node, ...] = ()
+    may_ask: bool = True
+    """Whether a person can be asked (not so with `prompt=none` and at refresh)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found: passed, refused with a code, or an act that is due first."""
+
+    code: str = ""
+    due: Step | None = None
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceStep:
+    """One line of the stored trace."""
+
+    step: str
+    outcome: str
+    """`passed`, `refused`, `due` or `not reached`."""
+    detail: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The chain's outcome with its whole trace."""
+
+    code: str
+    due: Step | None
+    trace: tuple[TraceStep, ...]
+
+    @property
+    def admitted(self) -> bool:
+        """Whether nothing refuses and nothing is due."""
+        return not self.code and self.due is None
+
+
+def judge(facts: Facts) -> Verdict:
+    """Walk the chain over `facts`; the first hit wins and the later steps are marked as not reached."""
+    trace: list[TraceStep] = []
+    code, due = "", None
+    for name, check in CHAIN:
+        if code or due:
+            trace.append(TraceStep(name, "not reached", {}))
+            continue
+        finding = check(facts)
+        code, due = finding.code, finding.due
+        outcome = "refused" if code else "due" if due else "passed"
+        trace.append(TraceStep(name, outcome, finding.detail))
+    return Verdict(code, due, tuple(trace))
+
+
+def refusal_at(step: str, code: str, detail: Mapping[str, object]) -> tuple[TraceStep, ...]:
+    """Return the trace of an attempt that a door refused at `step`, before the chain had facts to judge."""
+    names = [name for name, _ in CHAIN]
+    reached = names.index(step)
+    return tuple(
+        TraceStep(name, "passed" if at < reached else "refused" if at == reached else "not reached", detail | {"code": code} if at == reached else {})
+        for at, name in enumerate(names)
+    )
+
+
+PASSED = Finding()
+
+
+def _client(facts: Facts) -> Finding:
+    if facts.client is None:
+        return PASSED
+    detail = {"app": facts.client.name, "client_id": facts.client.client_id}
+    return Finding("E_Client_Unknown" if facts.client.disabled_at is not None else "", detail=detail)
+
+
+def _provider(facts: Facts) -> Finding:
+    if facts.provider is None:
+        return PASSED
+    detail = {"provider": facts.provider.key, "issuer": facts.provider.issuer}
+    if not facts.provider_owned:
+        return Finding("E_Idp_Unknown", detail=detail)
+    if facts.path is not Path.FEDERATED:
+        return Finding(detail=detail)
+    if not facts.provider.active:
+        return Finding("E_Idp_Disabled", detail=detail)
+    return Finding("E_Idp_Link_Only" if facts.provider.link_only else "", detail=detail)
+
+
+def _protocol(facts: Facts) -> Finding:
+    if facts.assertion is None:
+        return PASSED
+    return Finding(detail={"issuer": facts.assertion.issuer, "subject": facts.assertion.subject})
+
+
+def _link_step(step: str) -> Callable[[Facts], Finding]:
+    """Return the check that reports what `decide_link` found at `step`."""
+
+    def check(facts: Facts) -> Finding:
+        if facts.link is None:
+            return PASSED
+        sought = facts.link.looked_for
+        detail = dict(facts.link.detail) if facts.link.step == step else {}
+        if sought is not None and step == "match":
+            detail |= {"criterion": sought.criterion, "claim": sought.claim, "value": sought.value}
+        if step == "match" and facts.link.account is not None:
+            detail |= {"account": facts.link.account, "by": "first match" if facts.link.new else "link"}
+        return Finding(facts.link.code if facts.link.step == step else "", detail=detail)
+
+    return check
+
+
+def _method(facts: Facts) -> Finding:
+    account = _account(facts)
+    if facts.path is Path.PASSWORD and account.federated_only:
+        return Finding("E_Federated_Only", detail={"providers": facts.method_names})
+    if facts.path is Path.FEDERATED and facts.method_names and not facts.names_provider:
+        return Finding("E_Wrong_Sign_In_Method", detail={"expected": facts.method_names, "used": _provider_key(facts)})
+    return PASSED
+
+
+def _home(facts: Facts) -> Finding:
+    account = _account(facts)
+    if account.deleted_at is not None:
+        return Finding("E_No_User", detail={"deleted_at": account.deleted_at})
+    gone = facts.home_purged or any(node.deleted_at is not None for node in facts.home_chain)
+    return Finding("E_No_Associated_Tenants" if gone else "", detail={"home": facts.home_chain[0].slug if facts.home_chain else ""})
+
+
+def _tenants_enabled(facts: Facts) -> Finding:
+    for chain in (facts.home_chain, facts.issuer_chain, facts.acting_chain):
+        off = next((node for node in chain if node.disabled_at is not None or node.deleted_at is not None), None)
+        if off is not None:
+            return Finding("E_Tenant_Not_Allowed", detail={"node": off.slug, "disabled_at": off.disabled_at})
+    return PASSED
+
+
+def _account_type(facts: Facts) -> Finding:
+    account = _account(facts)
+    if account.type is AccountType.HUMAN:
+        return PASSED
+    suits = facts.client is not None and facts.client.second_factor_unsupported
+    return Finding("" if suits else "E_Service_Account_Interactive")
+
+
+def _enabled(facts: Facts) -> Finding:
+    account = _account(facts)
+    detail = {"enabled_by_admin": account.enabled_by_admin, "active_by_scim": account.active_by_scim}
+    return Finding("" if account.enabled else "E_User_Disabled", detail=detail)
+
+
+def _not_expired(facts: Facts) -> Finding:
+    account = _account(facts)
+    expired = account.disable_after is not None and account.disable_after <= facts.now
+    return Finding("E_Account_Expired" if expired else "", detail={"disable_after": account.disable_after})
+
+
+def _email_validated(facts: Facts) -> Finding:
+    return Finding("E_Email_Not_Validated" if _account(facts).pending_email_validation else "")
+
+
+def _activated(facts: Facts) -> Finding:
+    """Refuse an invited person, unless the first sign-in by their organisation activates the account (requirements.md section 6)."""
+    account = _account(facts)
+    by_organisation = facts.means is not None and bool(facts.means.provider)
+    return Finding("" if account.activated_at is not None or by_organisation else "E_Not_Activated")
+
+
+def _not_locked(facts: Facts) -> Finding:
+    account = _account(facts)
+    return Finding("E_Locked_Out" if account.admin_locked_at is not None else "", detail={"locked_at": account.admin_locked_at})
+
+
+def _entitled(facts: Facts) -> Finding:
+    if facts.client is None or facts.entitlement is None:
+        return PASSED
+    granted = facts.entitlement
+    if granted.code:
+        return Finding(granted.code, detail={"tenants": tuple(place.slug for place in granted.choices)})
+    if granted.acting is None:
+        detail = {"tenants": tuple(place.slug for place in granted.choices)}
+        return Finding(due=Step.CHOOSE_TENANT, detail=detail)
+    return Finding(detail={"tenant": granted.acting.slug})
+
+
+def _password_current(facts: Facts) -> Finding:
+    due = facts.path is Path.PASSWORD and _account(facts).must_change_password
+    return Finding(due=Step.CHANGE_PASSWORD if due else None)
+
+
+def _second_factor(facts: Facts) -> Finding:
+    """Refuse who owes a second factor, unless a provider trusted for it proved one (requirements.md 2g)."""
+    owed = _account(facts).mfa_required and facts.path in {Path.PASSWORD, Path.FEDERATED}
+    proved = facts.means is not None and facts.means.level is Level.MULTI_FACTOR
+    detail = {"required": owed, "amr": facts.means.amr if facts.means else ()}
+    return Finding("E_Mfa_Not_Satisfied" if owed and not proved else "", detail=detail)
+
+
+CHAIN: Sequence[tuple[str, Callable[[Facts], Finding]]] = (
+    ("client", _client),
+    ("provider", _provider),
+    ("protocol", _protocol),
+    ("claims", _link_step("claims")),
+    ("match", _link_step("match")),
+    ("proof", _link_step("proof")),
+    ("binding", _link_step("binding")),
+    ("method", _method),
+    ("home", _home),
+    ("tenants", _tenants_enabled),
+    ("account type", _account_type),
+    ("enabled", _enabled),
+    ("expiry", _not_expired),
+    ("email validated", _email_validated),
+    ("activated", _activated),
+    ("lock", _not_locked),
+    ("entitlement", _entitled),
+    ("password change", _password_current),
+    ("second factor", _second_factor),
+)
+"""The order is part of the contract: the first hit is the code people see."""
+
+
+def reached_means(provider: IdentityProvider, assertion: Assertion, now: Instant) -> Means:
+    """Return the means of a federated sign-in: never stronger than what the provider is trusted to prove (openid.md 94, 95)."""
+    by_amr = any(value in provider.mfa_amr for value in assertion.amr)
+    by_acr = bool(assertion.acr) and assertion.acr in provider.mfa_acr
+    level = Level.MULTI_FACTOR if by_amr or by_acr else Level.FEDERATED
+    amr = ("fed", "mfa") if level is Level.MULTI_FACTOR else ("fed",)
+    return Means(level=level, amr=amr, auth_time=assertion.auth_time or now, provider=ProviderId(provider.id))
+
+
+def with_account(facts: Facts, account: Account) -> Facts:
+    """Return `facts` about another account."""
+    return replace(facts, account=account)
+
+
+def _account(facts: Facts) -> Account:
+    if facts.account is None:
+        message = "the chain passed the match without an account"
+        raise AssertionError(message)
+    return facts.account
+
+
+def _provider_key(facts: Facts) -> str:
+    return facts.provider.key if facts.provider else ""

@@ -1,0 +1,129 @@
+"""The tree of platform, distributors, partners, folders, customers, prospects and units, and what hangs where."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
+
+from gateway.domain.errors import Refusal
+from gateway.domain.values import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant, NamespaceId, NodeId
+
+
+class NodeKind(StrEnum):
+    """The kinds of node (decisions.md 1)."""
+
+    PLATFORM = "platform"
+    DISTRIBUTOR = "distributor"
+    PARTNER = "partner"
+    FOLDER = "folder"
+    CUSTOMER = "customer"
+    PROSPECT = "prospect"
+    UNIT = "unit"
+
+
+MANAGING = frozenset({NodeKind.PLATFORM, NodeKind.DISTRIBUTOR, NodeKind.PARTNER, NodeKind.FOLDER})
+TENANTS = frozenset({NodeKind.CUSTOMER, NodeKind.PROSPECT})
+
+PARENTS: Mapping[NodeKind, frozenset[NodeKind]] = {
+    NodeKind.PLATFORM: frozenset(),
+    NodeKind.DISTRIBUTOR: frozenset({NodeKind.PLATFORM}),
+    NodeKind.PARTNER: frozenset({NodeKind.PLATFORM, NodeKind.DISTRIBUTOR}),
+    NodeKind.FOLDER: frozenset({NodeKind.DISTRIBUTOR, NodeKind.PARTNER, NodeKind.FOLDER}),
+    NodeKind.CUSTOMER: MANAGING,
+    NodeKind.PROSPECT: MANAGING,
+    NodeKind.UNIT: TENANTS,
+}
+"""Under which kinds each kind may hang; chains may have gaps (decisions.md 1, R-001)."""
+
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+RESERVED_SLUGS = frozenset({"admin", "api", "help", "healthz", "metrics", "readyz", "static", "t", "www"})
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One place in the tree; *tenant* in URLs and claims."""
+
+    id: NodeId
+    slug: str
+    """Immutable and never reused (decisions.md 3)."""
+    name: str
+    kind: NodeKind
+    parent: NodeId | None
+    namespace: NamespaceId
+    issuer: str
+    """Stored at creation, never changed (decisions.md 3)."""
+    private_outbound: bool
+    epoch: int
+    """Raised when the node is disabled: everything opened under an older epoch is dead (decisions.md 16)."""
+    policies: str
+    """JSON of the policies set here."""
+    disabled_at: Instant | None
+    deleted_at: Instant | None
+    created_at: Instant
+
+    @property
+    def scim_base(self) -> str:
+        """The base URL SCIM clients are given."""
+        return f"{self.issuer}/scim/v2"
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long things live, in milliseconds (decisions.md 31)."""
+
+    code: int = 60 * SECOND_MS
+    access_token: int = 300 * SECOND_MS
+    id_token: int = 300 * SECOND_MS
+    refresh_idle: int = 30 * DAY_MS
+    refresh_max: int = 365 * DAY_MS
+    session: int = 12 * HOUR_MS
+    session_idle: int = HOUR_MS
+    sign_in: int = 10 * MINUTE_MS
+    temporary_password: int = 72 * HOUR_MS
+
+
+POLICY_UNITS: Mapping[str, int] = {field.name: SECOND_MS for field in fields(Lifetimes)}
+"""Policies an administrator may set on a node: lifetimes, given in whole seconds."""
+
+
+def require_slug(slug: str) -> str:
+    """Return `slug`, or refuse one that could not stand in a host name or a path."""
+    if slug in RESERVED_SLUGS or not _SLUG.fullmatch(slug):
+        raise Refusal("E_Field_Invalid", field="slug", data={"field": "slug", "rule": "1-63 of a-z, 0-9 and inner hyphens, not reserved"})
+    return slug
+
+
+def require_place(kind: NodeKind, parent: Node | None) -> None:
+    """Refuse a node of `kind` under a parent of the wrong kind (R-001)."""
+    if parent is None:
+        if kind is not NodeKind.PLATFORM:
+            raise Refusal("E_Scope_Mismatch", field="parent", reason="only the platform has no parent")
+    elif parent.kind not in PARENTS[kind]:
+        raise Refusal("E_Scope_Mismatch", field="parent", reason=f"{kind} under {parent.kind}")
+
+
+def parse_policies(pairs: Mapping[str, str]) -> dict[str, int]:
+    """Return policies as stored (whole seconds by name), or refuse an unknown name or a value that is no positive number."""
+    policies: dict[str, int] = {}
+    for name, text in pairs.items():
+        if name not in POLICY_UNITS or not text.isascii() or not text.isdigit() or int(text) == 0:
+            rule = "one of " + ", ".join(sorted(POLICY_UNITS)) + ", in whole seconds"
+            raise Refusal("E_Field_Invalid", field="policy", data={"field": f"policy {name}", "rule": rule})
+        policies[name] = int(text)
+    return policies
+
+
+def lifetimes_of(chain: Sequence[Node]) -> Lifetimes:
+    """Return the lifetimes in force where `chain` is a node and its ancestors: children tighten, never loosen (decisions.md 31)."""
+    values = {field.name: getattr(Lifetimes(), field.name) for field in fields(Lifetimes)}
+    for node in chain:
+        for name, seconds in json.loads(node.policies).items():
+            if name in values:
+                values[name] = min(values[name], seconds * POLICY_UNITS[name])
+    return Lifetimes(**values)
+
+
+def chain_epoch(chain: Sequence[Node]) -> int:
+    """Return the sum of the epochs of a node and its ancestors: it grows whenever any of them is disabled."""
+    return sum(node.epoch for node in chain)

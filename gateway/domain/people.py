@@ -1,0 +1,149 @@
+"""A person's account: each fact of requirements.md section 4 apart, and the one status that follows from them."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.domain.errors import Refusal
+from gateway.domain.values import AccountId, ConnectionId, Instant, NamespaceId, NodeId
+
+
+class AccountType(StrEnum):
+    """Whether a person or a program signs in."""
+
+    HUMAN = "human"
+    SERVICE = "service"
+
+
+class Status(StrEnum):
+    """The effective status: the first that applies, in this order (requirements.md section 4)."""
+
+    DELETED = "deleted"
+    TENANT_DISABLED = "tenant_disabled"
+    DISABLED = "disabled"
+    EXPIRED = "expired"
+    PENDING_EMAIL_VALIDATION = "pendingEmailValidation"
+    INVITED = "invited"
+    LOCKED_OUT = "lockedOut"
+    MUST_CHANGE_PASSWORD = "mustChangePassword"  # noqa: S105 -- the name of a status, not a password
+    ACTIVE = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account. Its home never changes (decisions.md 7)."""
+
+    id: AccountId
+    home: NodeId
+    namespace: NamespaceId
+    type: AccountType
+    login: str
+    """What is typed on our page, and SCIM's userName; unique in the namespace by its comparison key."""
+    email: str
+    """Empty where nobody gave one."""
+    given_name: str
+    family_name: str
+    display_name: str
+    phone: str
+    business_phone: str
+    job_title: str
+    language: str
+    time_zone: str
+    activated_at: Instant | None
+    email_validated_at: Instant | None
+    enabled_by_admin: bool
+    active_by_scim: bool
+    disable_after: Instant | None
+    admin_locked_at: Instant | None
+    """Set by an administrator, cleared by one; blocks every path (requirements.md 2g)."""
+    must_change_password: bool
+    mfa_required: bool
+    federated_only: bool
+    matching: str
+    """The account's own login matching criterion; empty: the provider's (decisions.md 11)."""
+    self_registered: bool
+    managed_by: ConnectionId | None
+    """The SCIM connection that owns this account's provisioned attributes (decisions.md 35)."""
+    version: int
+    created_at: Instant
+    updated_at: Instant
+    deleted_at: Instant | None
+    document: str
+    """The stored SCIM JSON (decisions.md 36)."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether neither an administrator nor SCIM has switched the account off: SCIM's `active` (decisions.md 14)."""
+        return self.enabled_by_admin and self.active_by_scim
+
+    @property
+    def pending_email_validation(self) -> bool:
+        """Whether the person registered here and never followed the mailed link."""
+        return self.self_registered and self.email_validated_at is None
+
+
+def effective_status(account: Account, *, tenant_enabled: bool, now: Instant) -> Status:  # noqa: PLR0911 -- one return a status, in order
+    """Return the first status that applies (R-093)."""
+    if account.deleted_at is not None:
+        return Status.DELETED
+    if not tenant_enabled:
+        return Status.TENANT_DISABLED
+    if not account.enabled:
+        return Status.DISABLED
+    if account.disable_after is not None and account.disable_after <= now:
+        return Status.EXPIRED
+    if account.pending_email_validation:
+        return Status.PENDING_EMAIL_VALIDATION
+    if account.activated_at is None:
+        return Status.INVITED
+    if account.admin_locked_at is not None:
+        return Status.LOCKED_OUT
+    if account.must_change_password:
+        return Status.MUST_CHANGE_PASSWORD
+    return Status.ACTIVE
+
+
+_LOGIN = re.compile(r"[A-Za-z0-9.@_\-+:!#$%^*={}'`/?]{3,128}")
+_EMAIL = re.compile(r"[^\s@\"(),:;<>\[\]\\]{1,64}@[^\s@\"(),:;<>\[\]\\]{1,253}")
+_LIMITS = {"given_name": 64, "family_name": 64, "display_name": 129, "job_title": 128, "phone": 64, "business_phone": 64}
+
+
+def require_login(login: str) -> str:
+    """Return a login typed in a form or on the command line, or refuse its syntax (requirements.md `E_Login_Syntax`)."""
+    if not _LOGIN.fullmatch(login):
+        raise Refusal("E_Login_Syntax", field="login", data={"value": login[:128]})
+    return login
+
+
+def require_email(email: str) -> str:
+    """Return an e-mail address as typed, or refuse it (R-034)."""
+    if len(email) > 254 or not _EMAIL.fullmatch(email):
+        raise Refusal("E_Email_Syntax", field="email", data={"value": email[:254]})
+    return email
+
+
+def require_text(field: str, text: str) -> str:
+    """Return a text field, or refuse control characters and what is too long (R-045)."""
+    limit = _LIMITS.get(field, 256)
+    if len(text) > limit or has_controls(text):
+        raise Refusal("E_Field_Invalid", field=field, data={"field": field, "rule": f"at most {limit} characters, no control characters"})
+    return text
+
+
+def require_user_name(user_name: str) -> str:
+    """Return a userName pushed by SCIM, or refuse it: 1-255 characters of any script, no controls (decisions.md 13)."""
+    if not user_name.strip() or len(user_name) > 255 or has_controls(user_name):
+        raise Refusal("E_Field_Invalid", field="userName", data={"field": "userName", "rule": "1 to 255 characters, no control characters"})
+    return user_name
+
+
+def has_controls(text: str) -> bool:
+    """Return whether the text holds a control character, NUL and line breaks among them."""
+    return any(unicodedata.category(character) == "Cc" for character in text)
+
+
+def local_and_domain(address: str) -> tuple[str, str]:
+    """Split `local@domain` at its last `@`; the domain is empty where there is none."""
+    local, _, domain = address.rpartition("@")
+    return (local, domain.casefold()) if local else (address, "")

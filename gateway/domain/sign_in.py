@@ -1,0 +1,86 @@
+"""A sign-in: the stored attempt that every step returns to (openid.md section 6, decisions.md 20-22)."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.domain.relying_party import AuthorizationRequest, Means
+from gateway.domain.values import AccountId, Instant, NodeId, ProviderId, SessionId, SignInId
+
+
+class Path(StrEnum):
+    """By which path somebody asks to be let in."""
+
+    PASSWORD = "password"  # noqa: S105 -- the name of a path
+    FEDERATED = "federated"
+    SESSION = "session"
+    """A live session is used for a further app."""
+    REFRESH = "refresh"
+
+
+class Step(StrEnum):
+    """What the person has to do next."""
+
+    IDENTIFY = "identify"
+    CHOOSE_METHOD = "choose_method"
+    CHANGE_PASSWORD = "change_password"  # noqa: S105 -- the name of a step
+    CHOOSE_TENANT = "choose_tenant"
+    RETURN_PROOF = "return_proof"
+    """The first factor was proved here for a sign-in at another issuer: go back there (decisions.md 20)."""
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A first factor that was proved: whose, by which path and means."""
+
+    account: AccountId
+    path: Path
+    means: Means
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """One attempt to sign in at an issuer, bound to one browser by a cookie."""
+
+    id: SignInId
+    node: NodeId
+    """The issuer's node; it alone makes the session."""
+    parent: SignInId | None
+    """The sign-in at another issuer for which this one proves a first factor."""
+    request: AuthorizationRequest | None
+    """The app's request; None where `parent` is set."""
+    correlation_id: str
+    login: str
+    """The name typed, kept to prefill the next page."""
+    proof: Proof | None
+    tenant: str
+    """Slug of the acting tenant: asked for by the app, or chosen."""
+    due: str
+    """The step that admission demanded; empty for none."""
+    session: SessionId | None
+    created_at: Instant
+    expires_at: Instant
+    finished_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamLeg:
+    """The way of one sign-in to one identity provider and back; used once (openid.md 38-41)."""
+
+    sign_in: SignInId
+    provider: ProviderId
+    nonce: str
+    verifier: str
+    """PKCE code verifier (RFC 7636 §4.1)."""
+    started_at: Instant
+
+
+def next_step(sign_in: SignIn) -> Step:
+    """Return what has to be done next, read from the stored state alone: no step calls another (conventions.md, lesson 7)."""
+    if sign_in.session is not None:
+        return Step.FINISHED
+    if sign_in.due:
+        return Step(sign_in.due)
+    if sign_in.proof is not None and sign_in.parent is not None:
+        return Step.RETURN_PROOF
+    return Step.CHOOSE_METHOD if sign_in.login else Step.IDENTIFY

@@ -1,0 +1,69 @@
+"""The small values every room shares: ids, instants, keys for comparison, and the making and hashing of tokens."""
+
+import base64
+import hashlib
+import unicodedata
+import uuid
+from collections.abc import Callable
+from typing import NewType
+
+Instant = NewType("Instant", int)
+"""A point in time: milliseconds since the epoch, UTC."""
+
+Clock = Callable[[], Instant]
+"""Tells what time it is; passed in, so that tests steer it (never a setting)."""
+
+Entropy = Callable[[int], bytes]
+"""Returns that many unpredictable bytes; `secrets.token_bytes` in production."""
+
+NodeId = NewType("NodeId", str)
+NamespaceId = NewType("NamespaceId", str)
+AccountId = NewType("AccountId", str)
+ProviderId = NewType("ProviderId", str)
+ClientId = NewType("ClientId", str)
+ConnectionId = NewType("ConnectionId", str)
+SessionId = NewType("SessionId", str)
+SignInId = NewType("SignInId", str)
+GrantId = NewType("GrantId", str)
+RoleId = NewType("RoleId", str)
+
+SECOND_MS = 1_000
+MINUTE_MS = 60 * SECOND_MS
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+
+
+def comparison_key(text: str) -> str:
+    """Return the key under which names and addresses are compared: trimmed, NFKC, casefolded (decisions.md 2).
+
+    Normalised twice, because casefolding can undo NFKC (U+0345); computed here and never in SQL, so that both engines agree.
+    """
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text.strip()).casefold())
+
+
+def hash_token(token: str) -> str:
+    """Return the hex SHA-256 of a token; safe without salt because tokens hold 256 random bits (decisions.md 33)."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def new_token(entropy: Entropy, tag: str) -> str:
+    """Return a new secret of 256 random bits, tagged so that scanners and people recognise a leaked one."""
+    return f"{tag}_{base64.urlsafe_b64encode(entropy(32)).rstrip(b'=').decode()}"
+
+
+def new_id(entropy: Entropy) -> str:
+    """Return a random UUID (version 4), the form of every id the outside sees (decisions.md 4)."""
+    return str(uuid.UUID(bytes=entropy(16), version=4))
+
+
+def new_log_id(now: Instant, entropy: Entropy) -> str:
+    """Return a UUIDv7 for log-like rows: it sorts by time (RFC 9562 §5.7)."""
+    value = (now & 0xFFFFFFFFFFFF) << 80 | int.from_bytes(entropy(10), "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=value))
+
+
+def new_correlation_id(entropy: Entropy) -> str:
+    """Return 128 random bits in hex: the id a person quotes and support searches."""
+    return entropy(16).hex()

@@ -1,0 +1,202 @@
+"""The one choke point: nobody gets a session or a token but by `admit` (architecture.md section 4).
+
+It loads the facts, walks the ordered chain of `gateway.domain.admission`, stores the whole trace under the correlation id, and
+opens the session. A test walks the syntax trees to prove that nothing else does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from gateway.domain.access import Place, decide_entitlement
+from gateway.domain.admission import Facts, TraceStep, Verdict, judge, reached_means, refusal_at
+from gateway.domain.audit import Event
+from gateway.domain.errors import Refusal
+from gateway.domain.identity import Assertion, IdentityProvider
+from gateway.domain.nodes import chain_epoch, lifetimes_of
+from gateway.domain.people import Account
+from gateway.domain.relying_party import Means, RelyingParty, Session
+from gateway.domain.sign_in import Path, Step
+from gateway.domain.values import AccountId, Instant, NodeId, SessionId, hash_token, new_token
+from gateway.services import access, linking
+from gateway.services.context import Context
+from gateway.storage import audit, identity_providers, nodes, people, sessions
+from gateway.storage.audit import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Somebody who asks to be let in, by what."""
+
+    node: NodeId
+    """The issuer's node."""
+    path: Path
+    client: RelyingParty | None = None
+    """None where a first factor is proved for another issuer."""
+    account: AccountId | None = None
+    means: Means | None = None
+    provider: IdentityProvider | None = None
+    assertion: Assertion | None = None
+    tenant: str = ""
+    """Slug of the acting tenant that is asked for."""
+    preferred: NodeId | None = None
+    """The tenant of the last grant of this session and app."""
+    may_ask: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Somebody who may come in, or has something to do first."""
+
+    account: Account
+    means: Means
+    acting: Place | None
+    """Where they act; None where no app asked."""
+    due: Step | None
+    choices: tuple[Place, ...] = ()
+    """The tenants to choose from, where that is due."""
+
+
+def admit(context: Context, attempt: Attempt) -> Admitted | Refusal:
+    """Walk the chain for an attempt, store its trace, and return who may come in or the refusal with the first code that hits.
+
+    The refusal is returned and not raised, so that the caller's transaction keeps the trace. An assertion's first match is
+    written as a link in the same transaction, once nothing refuses.
+    """
+    with context.database.transaction():
+        facts = load_facts(context, attempt)
+        verdict = judge(facts)
+        if not verdict.code and attempt.provider and attempt.assertion and facts.link:
+            clash = linking.keep(context, attempt.provider, attempt.assertion, facts.link)
+            verdict = replace(verdict, code=clash, due=None) if clash else verdict
+        _trace(context, attempt, facts, verdict)
+        if verdict.code or facts.account is None or facts.means is None:
+            return _refusal(facts, verdict)
+        granted = facts.entitlement
+        return Admitted(
+            account=_activated(context, facts.account),
+            means=facts.means,
+            acting=granted.acting if granted else None,
+            due=verdict.due,
+            choices=granted.choices if granted and verdict.due is Step.CHOOSE_TENANT else (),
+        )
+
+
+def open_session(context: Context, node_id: NodeId, admitted: Admitted) -> tuple[SessionId, str]:
+    """Open a session for somebody whom `admit` let in with nothing left to do, in the transaction that is open.
+
+    Returns its public id and the secret for the cookie, which is stored only as a hash.
+    """
+    if admitted.due is not None:
+        message = f"{admitted.due} is due first"
+        raise AssertionError(message)
+    now = context.now()
+    issuer_chain = nodes.list_chain(context.database, node_id)
+    secret = new_token(context.entropy, "mgs")
+    session = Session(
+        sid=SessionId(context.new_id()),
+        node=node_id,
+        account=admitted.account.id,
+        means=admitted.means,
+        epoch=chain_epoch(issuer_chain) + chain_epoch(nodes.list_chain(context.database, admitted.account.home)),
+        created_at=now,
+        seen_at=now,
+        expires_at=Instant(now + lifetimes_of(issuer_chain).session),
+        ended_at=None,
+    )
+    sessions.insert_session(context.database, session, secret_hash=hash_token(secret))
+    context.record(Event(node_id, "session.opened", "session", session.sid, detail={"account": session.account, "amr": session.means.amr}))
+    return session.sid, secret
+
+
+def record_refusal(context: Context, attempt: Attempt, step: str, refusal: Refusal, detail: Mapping[str, object]) -> None:
+    """Store the trace of an attempt that a door refused at `step`, before there was an account to judge."""
+    with context.database.transaction():
+        facts = Facts(path=attempt.path, now=context.now(), issuer_chain=())
+        trace = refusal_at(step, refusal.code, {**detail, "reason": refusal.reason})
+        _trace(context, attempt, facts, Verdict(refusal.code, None, trace))
+
+
+def load_facts(context: Context, attempt: Attempt) -> Facts:
+    """Return all that the chain looks at; it writes nothing, so that a question asked beforehand may use it too."""
+    issuer_chain = nodes.list_chain(context.database, attempt.node)
+    facts = Facts(path=attempt.path, now=context.now(), issuer_chain=issuer_chain, client=attempt.client, means=attempt.means, may_ask=attempt.may_ask)
+    account_id = attempt.account
+    if attempt.provider is not None:
+        owned = nodes.is_within(context.database, attempt.provider.node, attempt.node)
+        facts = replace(facts, provider=attempt.provider, provider_owned=owned)
+        if attempt.assertion is not None:
+            link = linking.resolve(context, attempt.provider, attempt.assertion)
+            account_id = link.account
+            means = reached_means(attempt.provider, attempt.assertion, context.now())
+            facts = replace(facts, assertion=attempt.assertion, link=link, means=means)
+    account = people.find_account(context.database, account_id) if account_id is not None else None
+    return facts if account is None else _with_account(context, attempt, facts, account)
+
+
+def _with_account(context: Context, attempt: Attempt, facts: Facts, account: Account) -> Facts:
+    home_chain = nodes.list_chain(context.database, account.home)
+    methods = identity_providers.list_sign_in_methods(context.database, account.id)
+    facts = replace(
+        facts,
+        account=account,
+        home_chain=home_chain,
+        home_purged=not home_chain,
+        method_names=tuple(method.name for method in methods),
+        names_provider=attempt.provider is not None and any(method.provider == attempt.provider.id for method in methods),
+    )
+    if attempt.client is None:
+        return facts
+    places = access.list_places(context, account, attempt.client)
+    preferred = attempt.preferred or (None if attempt.may_ask else account.home)
+    entitlement = decide_entitlement(places, roleless=attempt.client.roleless, asked=attempt.tenant, preferred=preferred)
+    acting_chain = nodes.list_chain(context.database, entitlement.acting.node) if entitlement.acting else ()
+    return replace(facts, entitlement=entitlement, acting_chain=acting_chain)
+
+
+def _activated(context: Context, account: Account) -> Account:
+    """Return the account activated: the first sign-in by somebody's organisation is their activation (requirements.md section 6)."""
+    if account.activated_at is not None:
+        return account
+    activated = replace(account, activated_at=context.now(), version=account.version + 1, updated_at=context.now())
+    with context.database.transaction():
+        if people.change_account(context.database, activated, expected_version=account.version):
+            context.publish(Event(account.home, "person.activated", "person", account.id))
+    return activated
+
+
+def _trace(context: Context, attempt: Attempt, facts: Facts, verdict: Verdict) -> None:
+    account = facts.account.id if facts.account else None
+    audit.insert_trace(
+        context.database,
+        Trace(
+            id=context.new_log_id(),
+            correlation_id=context.correlation_id,
+            node=attempt.node,
+            at=context.now(),
+            path=attempt.path,
+            code=verdict.code,
+            due=verdict.due or "",
+            account=account,
+            provider=attempt.provider.id if attempt.provider else None,
+            client_id=attempt.client.client_id if attempt.client else None,
+            chain=verdict.trace,
+        ),
+    )
+    if verdict.code:
+        refused = next((step for step in verdict.trace if step.outcome == "refused"), TraceStep("binding", "refused", {}))
+        event = Event(attempt.node, "sign_in.refused", "person", account or "", code=verdict.code, outcome="refused", detail={"step": refused.step})
+        context.record(event)
+
+
+def _refusal(facts: Facts, verdict: Verdict) -> Refusal:
+    """Return the refusal with the values its page shows: what was looked for, by which criterion, and where somebody is entitled."""
+    sought = facts.link.looked_for if facts.link else None
+    data = {"provider": facts.provider.name if facts.provider else "", "app": facts.client.name if facts.client else ""}
+    if sought is not None:
+        data |= {"criterion": sought.criterion.replace("-", " "), "value": sought.value, "claim": sought.claim}
+    if facts.method_names:
+        data["expected"] = ", ".join(facts.method_names)
+    if facts.entitlement and facts.entitlement.choices:
+        data["tenants"] = ", ".join(place.name for place in facts.entitlement.choices)
+    step = next((item for item in verdict.trace if item.outcome == "refused"), None)
+    return Refusal(verdict.code, data=data, reason=f"refused at {step.step}" if step else "")

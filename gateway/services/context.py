@@ -1,0 +1,80 @@
+"""What every use case works with: where it writes, what time it is, who acts, and under which id it is traced."""
+
+from dataclasses import dataclass, replace
+
+from gateway.domain.audit import Actor, Event
+from gateway.domain.values import Clock, Entropy, Instant, NodeId, new_id, new_log_id
+from gateway.storage import audit, jobs
+from gateway.storage.database import Database
+from gateway.tokens.keyring import KeyRing
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """Where the outside finds us."""
+
+    public_url: str
+    """Without a slash at its end."""
+    tenant_url: str
+    """Pattern with `{slug}` for issuers of new nodes."""
+
+    def issuer_for(self, slug: str) -> str:
+        """Return the issuer a new node gets (decisions.md 3)."""
+        return self.tenant_url.replace("{slug}", slug)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The surroundings of one act."""
+
+    database: Database
+    clock: Clock
+    entropy: Entropy
+    keyring: KeyRing
+    urls: Urls
+    actor: Actor
+    correlation_id: str
+    address: str = ""
+    """The caller's address, as far as trusted proxies tell it."""
+
+    def now(self) -> Instant:
+        """Return the time."""
+        return self.clock()
+
+    def new_id(self) -> str:
+        """Return a new random id."""
+        return new_id(self.entropy)
+
+    def new_log_id(self) -> str:
+        """Return a new id that sorts by time."""
+        return new_log_id(self.clock(), self.entropy)
+
+    def acting_as(self, actor: Actor) -> "Context":
+        """Return the same surroundings with another actor."""
+        return replace(self, actor=actor)
+
+    def traced_as(self, correlation_id: str) -> "Context":
+        """Return the same surroundings under another correlation id: that of the sign-in it goes on with."""
+        return replace(self, correlation_id=correlation_id)
+
+    def record(self, event: Event) -> None:
+        """Write an event's audit row in the transaction that is open; it fails or holds with the act (R-214)."""
+        audit.insert_audit(
+            self.database,
+            self.new_log_id(),
+            event,
+            self.actor,
+            at=self.clock(),
+            correlation_id=self.correlation_id,
+            address=self.address,
+            salt=self.entropy(16).hex(),
+        )
+
+    def publish(self, event: Event) -> None:
+        """Record an event and put it into the outbox for those outside who follow the changes."""
+        self.record(event)
+        audit.insert_outbox(self.database, self.new_log_id(), event, at=self.clock())
+
+    def enqueue(self, kind: str, node_id: NodeId, payload: dict[str, object], *, dedupe: str | None = None) -> None:
+        """Queue a job in the transaction that is open."""
+        jobs.insert_job(self.database, self.new_log_id(), kind, node_id, payload, dedupe=dedupe, now=self.clock())

@@ -1,0 +1,164 @@
+"""The tree: the platform's first day, creating nodes, and switching them off and on."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from gateway.domain.audit import Event
+from gateway.domain.errors import Refusal
+from gateway.domain.nodes import MANAGING, TENANTS, Lifetimes, Node, NodeKind, lifetimes_of, parse_policies, require_place, require_slug
+from gateway.domain.people import require_text
+from gateway.domain.values import NamespaceId, NodeId
+from gateway.services import sessions
+from gateway.services.context import Context
+from gateway.storage import nodes
+from gateway.storage.database import Duplicate
+
+PLATFORM_SLUG = "platform"
+
+
+@dataclass(frozen=True, slots=True)
+class NewNode:
+    """What an administrator gives to create a node."""
+
+    slug: str
+    name: str
+    kind: NodeKind
+    own_namespace: bool | None = None
+    """None: customers and prospects get their own, managing nodes use the platform's (decisions.md 2)."""
+    private_outbound: bool = False
+    issuer: str = ""
+    """A custom origin; empty: by the installation's pattern."""
+
+
+def create_platform(context: Context, name: str) -> Node:
+    """Create the one platform, or refuse a second one (R-001)."""
+    with context.database.transaction():
+        if nodes.find_node_by_slug(context.database, PLATFORM_SLUG) is not None:
+            raise Refusal("E_Scope_Mismatch", field="kind", reason="the platform exists")
+        return _insert(context, NewNode(PLATFORM_SLUG, name, NodeKind.PLATFORM), None)
+
+
+def create_node(context: Context, parent_id: NodeId, new: NewNode) -> Node:
+    """Create a node under a parent, or refuse its slug, its place or a slug that was ever in use."""
+    require_slug(new.slug)
+    require_text("name", new.name)
+    with context.database.transaction():
+        parent = nodes.find_node(context.database, parent_id)
+        require_place(new.kind, parent)
+        return _insert(context, new, parent)
+
+
+def change_node(
+    context: Context, node: Node, *, name: str | None = None, private_outbound: bool | None = None, policies: Mapping[str, str] | None = None
+) -> Node:
+    """Change a node's display name, outbound right and policies."""
+    changed = replace(
+        node,
+        name=node.name if name is None else require_text("name", name),
+        private_outbound=node.private_outbound if private_outbound is None else private_outbound,
+        policies=json.dumps(json.loads(node.policies) | parse_policies(policies or {})),
+    )
+    with context.database.transaction():
+        nodes.change_node(context.database, changed)
+        before, after = ({"name": item.name, "private_outbound": item.private_outbound, "policies": item.policies} for item in (node, changed))
+        context.publish(Event(node.id, "tenant.changed", "tenant", node.id, detail={"old": before, "new": after}))
+    return changed
+
+
+def disable_node(context: Context, node: Node) -> Node:
+    """Switch a node off: all that was opened in its subtree ends for good, and every app is told (R-007, decisions.md 16)."""
+    changed = replace(node, disabled_at=context.now(), epoch=node.epoch + 1)
+    with context.database.transaction():
+        nodes.change_node(context.database, changed)
+        sessions.tell_apps_of_subtree(context, node.id, "tenant disabled")
+        context.publish(Event(node.id, "tenant.disabled", "tenant", node.id))
+    return changed
+
+
+def enable_node(context: Context, node: Node) -> Node:
+    """Switch a node on again: SCIM tokens wake, people sign in anew."""
+    changed = replace(node, disabled_at=None)
+    with context.database.transaction():
+        nodes.change_node(context.database, changed)
+        context.publish(Event(node.id, "tenant.enabled", "tenant", node.id))
+    return changed
+
+
+def delete_node(context: Context, node: Node) -> Node:
+    """Delete a disabled node; it stays for 30 days, so that its people learn why they cannot sign in (R-008)."""
+    if node.disabled_at is None or node.kind is NodeKind.PLATFORM:
+        raise Refusal("E_Delete_Enabled_User", field="slug", reason="a node is disabled before it is deleted")
+    changed = replace(node, deleted_at=context.now(), epoch=node.epoch + 1)
+    with context.database.transaction():
+        nodes.change_node(context.database, changed)
+        context.publish(Event(node.id, "tenant.deleted", "tenant", node.id))
+    return changed
+
+
+def recover_node(context: Context, node: Node) -> Node:
+    """Take back a deletion; the node stays disabled."""
+    changed = replace(node, deleted_at=None)
+    with context.database.transaction():
+        nodes.change_node(context.database, changed)
+        context.publish(Event(node.id, "tenant.recovered", "tenant", node.id))
+    return changed
+
+
+def get_node(context: Context, slug: str) -> Node:
+    """Return the node of a slug, deleted ones too, or refuse."""
+    node = nodes.find_node_by_slug(context.database, slug)
+    if node is None:
+        raise Refusal("E_Resource_Not_Found", field="tenant", data={"value": slug})
+    return node
+
+
+def lifetimes(context: Context, node_id: NodeId) -> Lifetimes:
+    """Return the lifetimes in force at a node."""
+    return lifetimes_of(nodes.list_chain(context.database, node_id))
+
+
+def _insert(context: Context, new: NewNode, parent: Node | None) -> Node:
+    node_id = NodeId(context.new_id())
+    issuer = new.issuer or context.urls.issuer_for(new.slug)
+    if not _is_issuer(issuer):
+        raise Refusal("E_Field_Invalid", field="issuer", data={"field": "issuer", "rule": "an http(s) URL without query, fragment or final slash"})
+    node = Node(
+        id=node_id,
+        slug=new.slug,
+        name=new.name,
+        kind=new.kind,
+        parent=parent.id if parent else None,
+        namespace=_namespace(context, new, parent, node_id),
+        issuer=issuer,
+        private_outbound=new.private_outbound,
+        epoch=0,
+        policies="{}",
+        disabled_at=None,
+        deleted_at=None,
+        created_at=context.now(),
+    )
+    try:
+        nodes.insert_node(context.database, node)
+    except Duplicate as error:
+        raise Refusal("E_Field_Invalid", field="slug", data={"field": "slug", "rule": "never used before"}) from error
+    context.publish(Event(node.id, "tenant.created", "tenant", node.id, detail={"slug": node.slug, "kind": node.kind}))
+    return node
+
+
+def _namespace(context: Context, new: NewNode, parent: Node | None, node_id: NodeId) -> NamespaceId:
+    """Return the namespace a new node uses, made where it gets its own (decisions.md 2)."""
+    own = new.own_namespace if new.own_namespace is not None else new.kind in TENANTS
+    if parent is None or (own and new.kind is not NodeKind.UNIT):
+        namespace = NamespaceId(context.new_id())
+        nodes.insert_namespace(context.database, namespace, node_id, context.now())
+        return namespace
+    if new.kind in MANAGING or new.kind in TENANTS:
+        return nodes.list_chain(context.database, parent.id)[-1].namespace
+    return parent.namespace
+
+
+def _is_issuer(issuer: str) -> bool:
+    parts = urlsplit(issuer)
+    return parts.scheme in {"http", "https"} and bool(parts.netloc) and not parts.query and not parts.fragment and not issuer.endswith("/")

@@ -1,0 +1,63 @@
+"""Ending what was opened: sessions, grants and refresh tokens, with every app told (decisions.md 32)."""
+
+from collections.abc import Iterable
+
+from gateway.domain.audit import Event
+from gateway.domain.people import Account
+from gateway.domain.relying_party import Session
+from gateway.domain.values import AccountId, NodeId, SessionId
+from gateway.services.context import Context
+from gateway.storage import grants, sessions
+from gateway.storage.grants import Listener
+
+BACKCHANNEL_LOGOUT = "backchannel_logout"
+"""The kind of job that tells one app."""
+
+
+def end_all_of_account(context: Context, account: Account, reason: str) -> None:
+    """End every session, grant, code and refresh token of an account in the transaction that is open, and queue that each app is told."""
+    now = context.now()
+    listeners = grants.list_listeners_of_account(context.database, account.id)
+    ended = sessions.end_sessions(context.database, account.id, reason, now)
+    revoked = grants.end_grants_of_account(context.database, account.id, reason, now)
+    _tell(context, listeners, reason)
+    if ended or revoked:
+        detail = {"sessions": ended, "grants": revoked, "reason": reason}
+        context.record(Event(account.home, "sessions.ended", "person", account.id, detail=detail))
+
+
+def end_session(context: Context, session: Session, reason: str) -> None:
+    """End one session with its grants (those with offline access outlive it), and queue that its apps are told."""
+    now = context.now()
+    with context.database.transaction():
+        listeners = grants.list_listeners_of_session(context.database, session.sid)
+        if not sessions.end_session(context.database, session.sid, reason, now):
+            return
+        grants.end_grants_of_session(context.database, session.sid, reason, now)
+        _tell(context, listeners, reason)
+        context.record(Event(session.node, "session.ended", "session", session.sid, detail={"reason": reason, "account": session.account}))
+
+
+def end_session_of_account(context: Context, account_id: AccountId, sid: SessionId, reason: str) -> bool:
+    """End one session if it is this account's; return whether it was alive."""
+    session = sessions.find_session_by_sid(context.database, sid)
+    if session is None or session.account != account_id or session.ended_at is not None:
+        return False
+    end_session(context, session, reason)
+    return True
+
+
+def tell_apps_of_subtree(context: Context, node_id: NodeId, reason: str) -> None:
+    """Queue that the apps of everybody in a subtree are told; what they hold died with the node's epoch (decisions.md 16)."""
+    _tell(context, grants.list_listeners_of_node(context.database, node_id), reason)
+
+
+def _tell(context: Context, listeners: Iterable[Listener], reason: str) -> None:
+    for listener in listeners:
+        payload: dict[str, object] = {
+            "client_id": listener.client_id,
+            "account": listener.account,
+            "sid": listener.session,
+            "reason": reason,
+        }
+        context.enqueue(BACKCHANNEL_LOGOUT, listener.node, payload)

@@ -1,0 +1,121 @@
+"""What happened: audit rows, events for the outbox, and the traces of admission. Written in the transaction of the act itself."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from gateway.domain.admission import TraceStep
+from gateway.domain.audit import Actor, Event
+from gateway.domain.values import AccountId, Instant, NodeId
+from gateway.storage.database import Database, Row, Statement, place, places
+from gateway.storage.tables.machinery import AdmissionTrace, Audit, Outbox
+
+_INSERT_AUDIT = Statement(Audit.insert(places(Audit)))
+_INSERT_OUTBOX = Statement(Outbox.insert(places(Outbox)))
+_INSERT_TRACE = Statement(AdmissionTrace.insert(places(AdmissionTrace)))
+_TRACES = Statement(AdmissionTrace.select().where(AdmissionTrace.correlation_id == place("correlation_id")).order_by(AdmissionTrace.id))
+_AUDIT_OF_NODE = Statement(Audit.select().where(Audit.node == place("node")).order_by(Audit.id.desc()).limit(place("limit")))
+_AUDIT_OF_CORRELATION = Statement(Audit.select().where(Audit.correlation_id == place("correlation_id")).order_by(Audit.id))
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The stored chain of one attempt to be let in."""
+
+    id: str
+    correlation_id: str
+    node: NodeId
+    at: Instant
+    path: str
+    code: str
+    """Empty if admitted or if an act is due."""
+    due: str
+    account: AccountId | None
+    provider: str | None
+    client_id: str | None
+    chain: tuple[TraceStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One audit event as read back."""
+
+    id: str
+    node: NodeId
+    at: Instant
+    actor_kind: str
+    actor: str
+    channel: str
+    action: str
+    target_kind: str
+    target: str
+    outcome: str
+    code: str
+    correlation_id: str
+    address: str
+    detail: str
+    salt: str
+    leaf: int | None
+
+
+def insert_audit(database: Database, row_id: str, event: Event, actor: Actor, *, at: Instant, correlation_id: str, address: str, salt: str) -> None:
+    """Add an audit row."""
+    database.write(
+        _INSERT_AUDIT,
+        id=row_id,
+        node=event.node,
+        at=at,
+        actor_kind=actor.kind,
+        actor=actor.id,
+        channel=actor.channel,
+        action=event.action,
+        target_kind=event.target_kind,
+        target=event.target,
+        outcome=event.outcome,
+        code=event.code,
+        correlation_id=correlation_id,
+        address=address,
+        detail=json.dumps(dict(event.detail), separators=(",", ":"), default=list),
+        salt=salt,
+        leaf=None,
+    )
+
+
+def insert_outbox(database: Database, row_id: str, event: Event, *, at: Instant) -> None:
+    """Add the event for those outside who follow the changes."""
+    database.write(
+        _INSERT_OUTBOX,
+        id=row_id,
+        aggregatetype=event.target_kind,
+        aggregateid=event.target,
+        type=event.action,
+        payload=json.dumps(dict(event.detail), separators=(",", ":"), default=list),
+        node=event.node,
+        created_at=at,
+    )
+
+
+def insert_trace(database: Database, trace: Trace) -> None:
+    """Add the chain of an attempt."""
+    values = asdict(trace) | {"chain": json.dumps([asdict(step) for step in trace.chain], separators=(",", ":"), default=list)}
+    database.write(_INSERT_TRACE, **values)
+
+
+def list_traces(database: Database, correlation_id: str) -> list[Trace]:
+    """Return the chains under a correlation id, in the order they were walked."""
+    return [_trace(row) for row in database.rows(_TRACES, correlation_id=correlation_id)]
+
+
+def list_audit(database: Database, node_id: NodeId, *, limit: int) -> Sequence[AuditRow]:
+    """Return a node's latest events, newest first."""
+    return [AuditRow(*row) for row in database.rows(_AUDIT_OF_NODE, node=node_id, limit=limit)]
+
+
+def list_audit_of_correlation(database: Database, correlation_id: str) -> Sequence[AuditRow]:
+    """Return the events under a correlation id."""
+    return [AuditRow(*row) for row in database.rows(_AUDIT_OF_CORRELATION, correlation_id=correlation_id)]
+
+
+def _trace(row: Row) -> Trace:
+    *plain, chain = row
+    return Trace(*plain, chain=tuple(TraceStep(**step) for step in json.loads(chain)))

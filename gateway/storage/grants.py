@@ -1,0 +1,249 @@
+"""Grants of apps with their codes and refresh tokens; each is used by one atomic statement."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.domain.relying_party import Grant
+from gateway.domain.values import AccountId, ClientId, GrantId, Instant, NodeId, SessionId
+from gateway.storage.database import Database, Row, Statement, place, places
+from gateway.storage.sign_ins import means_from_json, means_to_json
+from gateway.storage.tables.apps import AppGrant, AuthorizationCode, RefreshToken, RelyingParty
+from gateway.storage.tables.nodes import NodeAncestry
+from gateway.storage.tables.people import Account
+
+_COLUMNS = (
+    AppGrant.id,
+    AppGrant.node,
+    AppGrant.client_id,
+    AppGrant.account,
+    AppGrant.session,
+    AppGrant.acting,
+    AppGrant.scope,
+    AppGrant.resource,
+    AppGrant.redirect_uri,
+    AppGrant.nonce,
+    AppGrant.means,
+    AppGrant.epoch,
+    AppGrant.created_at,
+    AppGrant.expires_at,
+    AppGrant.ended_at,
+)
+_BY_ID = Statement(AppGrant.select(*_COLUMNS).where(AppGrant.id == place("id")))
+_INSERT = Statement(AppGrant.insert(places(AppGrant)))
+_LAST_ACTING = Statement(
+    AppGrant.select(AppGrant.acting)
+    .where((AppGrant.session == place("session")) & (AppGrant.client_id == place("client_id")))
+    .order_by(AppGrant.created_at.desc())
+    .limit(1)
+)
+_INSERT_CODE = Statement(AuthorizationCode.insert(places(AuthorizationCode)))
+_USE_CODE = Statement(
+    AuthorizationCode.update({AuthorizationCode.used_at: place("now")})
+    .where((AuthorizationCode.code_hash == place("code_hash")) & AuthorizationCode.used_at.is_null())
+    .returning(AuthorizationCode.app_grant, AuthorizationCode.code_challenge, AuthorizationCode.expires_at)
+)
+_GRANT_OF_CODE = Statement(AuthorizationCode.select(AuthorizationCode.app_grant).where(AuthorizationCode.code_hash == place("code_hash")))
+_INSERT_TOKEN = Statement(RefreshToken.insert(places(RefreshToken)))
+_TOKEN = Statement(
+    RefreshToken.select(RefreshToken.app_grant, RefreshToken.expires_at, RefreshToken.rotated_at, RefreshToken.extra_child).where(
+        RefreshToken.token_hash == place("token_hash")
+    )
+)
+_ROTATE = Statement(
+    RefreshToken.update({RefreshToken.rotated_at: place("now")}).where(
+        (RefreshToken.token_hash == place("token_hash")) & RefreshToken.rotated_at.is_null()
+    )
+)
+_EXTRA_CHILD = Statement(
+    RefreshToken.update({RefreshToken.extra_child: 1}).where(
+        (RefreshToken.token_hash == place("token_hash")) & (RefreshToken.extra_child == 0) & (RefreshToken.rotated_at >= place("since"))
+    )
+)
+_ENDING = {AppGrant.ended_at: place("now"), AppGrant.end_reason: place("reason")}
+_LIVE = AppGrant.ended_at.is_null()
+_END = Statement(AppGrant.update(_ENDING).where((AppGrant.id == place("id")) & _LIVE))
+_END_OF_SESSION = Statement(
+    AppGrant.update(_ENDING).where((AppGrant.session == place("session")) & _LIVE & ~AppGrant.scope.contains("offline_access"))
+)
+_END_OF_ACCOUNT = Statement(AppGrant.update(_ENDING).where((AppGrant.account == place("account")) & _LIVE))
+_SUBTREE = NodeAncestry.select(NodeAncestry.descendant).where(NodeAncestry.ancestor == place("node"))
+_AUDIENCE = (
+    AppGrant.select(AppGrant.node, AppGrant.client_id, AppGrant.account, AppGrant.session)
+    .join(RelyingParty, on=(RelyingParty.client_id == AppGrant.client_id))
+    .distinct()
+)
+_TELLABLE = _LIVE & (RelyingParty.backchannel_logout_uri != "") & RelyingParty.deleted_at.is_null()
+_AUDIENCE_OF_ACCOUNT = Statement(_AUDIENCE.where((AppGrant.account == place("account")) & _TELLABLE))
+_AUDIENCE_OF_SESSION = Statement(_AUDIENCE.where((AppGrant.session == place("session")) & _TELLABLE))
+_AUDIENCE_OF_NODE = Statement(
+    _AUDIENCE.join(Account, on=(Account.id == AppGrant.account)).where(
+        (Account.home.in_(_SUBTREE) | AppGrant.node.in_(_SUBTREE) | AppGrant.acting.in_(_SUBTREE)) & _TELLABLE
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UsedCode:
+    """A code that was just used, for the first and only time."""
+
+    grant: GrantId
+    code_challenge: str
+    expires_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRefreshToken:
+    """A refresh token's place in its family."""
+
+    grant: GrantId
+    expires_at: Instant
+    rotated_at: Instant | None
+    extra_child: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An app that has to be told that somebody is signed out (OpenID Connect Back-Channel Logout §2)."""
+
+    node: NodeId
+    client_id: ClientId
+    account: AccountId
+    session: SessionId
+
+
+def find_grant(database: Database, grant_id: GrantId) -> Grant | None:
+    """Return a grant, ended ones too."""
+    row = database.row(_BY_ID, id=grant_id)
+    return _grant(row) if row else None
+
+
+def find_last_acting(database: Database, session: SessionId, client_id: ClientId) -> NodeId | None:
+    """Return the tenant of the last grant of this session and app (decisions.md 10)."""
+    row = database.row(_LAST_ACTING, session=session, client_id=client_id)
+    return NodeId(row[0]) if row else None
+
+
+def insert_grant(database: Database, grant: Grant) -> None:
+    """Add a grant."""
+    database.write(
+        _INSERT,
+        id=grant.id,
+        node=grant.node,
+        client_id=grant.client_id,
+        account=grant.account,
+        session=grant.session,
+        acting=grant.acting,
+        scope=" ".join(grant.scope),
+        resource=" ".join(grant.resource),
+        redirect_uri=grant.redirect_uri,
+        nonce=grant.nonce,
+        means=means_to_json(grant.means),
+        epoch=grant.epoch,
+        created_at=grant.created_at,
+        expires_at=grant.expires_at,
+        ended_at=None,
+        end_reason="",
+    )
+
+
+def insert_code(database: Database, code_hash: str, grant_id: GrantId, code_challenge: str, expires_at: Instant) -> None:
+    """Add an authorization code of a grant."""
+    database.write(
+        _INSERT_CODE, code_hash=code_hash, app_grant=grant_id, code_challenge=code_challenge, expires_at=expires_at, used_at=None
+    )
+
+
+def use_code(database: Database, code_hash: str, now: Instant) -> UsedCode | None:
+    """Use a code; None if it is unknown or was used before: of parallel calls one alone gets it (openid.md 20)."""
+    row = database.row(_USE_CODE, code_hash=code_hash, now=now)
+    return UsedCode(*row) if row else None
+
+
+def find_grant_of_code(database: Database, code_hash: str) -> GrantId | None:
+    """Return the grant of a code, used or not."""
+    row = database.row(_GRANT_OF_CODE, code_hash=code_hash)
+    return GrantId(row[0]) if row else None
+
+
+def insert_refresh_token(
+    database: Database, token_hash: str, grant_id: GrantId, *, parent_hash: str | None, now: Instant, expires_at: Instant
+) -> None:
+    """Add a refresh token to a grant's family."""
+    database.write(
+        _INSERT_TOKEN,
+        token_hash=token_hash,
+        app_grant=grant_id,
+        parent_hash=parent_hash,
+        created_at=now,
+        expires_at=expires_at,
+        rotated_at=None,
+        extra_child=0,
+    )
+
+
+def find_refresh_token(database: Database, token_hash: str) -> StoredRefreshToken | None:
+    """Return a refresh token, rotated ones too."""
+    row = database.row(_TOKEN, token_hash=token_hash)
+    return StoredRefreshToken(row[0], row[1], row[2], bool(row[3])) if row else None
+
+
+def rotate_refresh_token(database: Database, token_hash: str, now: Instant) -> bool:
+    """Mark a token as rotated; return False if it was rotated before."""
+    return database.write(_ROTATE, token_hash=token_hash, now=now) == 1
+
+
+def claim_extra_child(database: Database, token_hash: str, *, since: Instant) -> bool:
+    """Allow the one extra child of a token rotated at `since` or later; return whether it was still free (decisions.md 33)."""
+    return database.write(_EXTRA_CHILD, token_hash=token_hash, since=since) == 1
+
+
+def end_grant(database: Database, grant_id: GrantId, reason: str, now: Instant) -> bool:
+    """End a grant: its codes, access and refresh tokens are dead."""
+    return database.write(_END, id=grant_id, reason=reason, now=now) == 1
+
+
+def end_grants_of_session(database: Database, session: SessionId, reason: str, now: Instant) -> int:
+    """End a session's grants, but for those with offline access, which outlive it (Back-Channel Logout §2.7)."""
+    return database.write(_END_OF_SESSION, session=session, reason=reason, now=now)
+
+
+def end_grants_of_account(database: Database, account_id: AccountId, reason: str, now: Instant) -> int:
+    """End every grant of an account."""
+    return database.write(_END_OF_ACCOUNT, account=account_id, reason=reason, now=now)
+
+
+def list_listeners_of_account(database: Database, account_id: AccountId) -> Sequence[Listener]:
+    """Return the apps to tell that this account is out; ask before its grants end."""
+    return [Listener(*row) for row in database.rows(_AUDIENCE_OF_ACCOUNT, account=account_id)]
+
+
+def list_listeners_of_session(database: Database, session: SessionId) -> Sequence[Listener]:
+    """Return the apps to tell that this session is over; ask before its grants end."""
+    return [Listener(*row) for row in database.rows(_AUDIENCE_OF_SESSION, session=session)]
+
+
+def list_listeners_of_node(database: Database, node_id: NodeId) -> Sequence[Listener]:
+    """Return the apps to tell that the people of a subtree are out."""
+    return [Listener(*row) for row in database.rows(_AUDIENCE_OF_NODE, node=node_id)]
+
+
+def _grant(row: Row) -> Grant:
+    (grant_id, node, client_id, account, session, acting, scope, resource, redirect_uri, nonce, means, *rest) = row
+    epoch, created_at, expires_at, ended_at = rest
+    return Grant(
+        id=grant_id,
+        node=node,
+        client_id=client_id,
+        account=account,
+        session=session,
+        acting=acting,
+        scope=tuple(scope.split()),
+        resource=tuple(resource.split()),
+        redirect_uri=redirect_uri,
+        nonce=nonce,
+        means=means_from_json(means),
+        epoch=epoch,
+        created_at=created_at,
+        expires_at=expires_at,
+        ended_at=ended_at,
+    )

@@ -1,0 +1,68 @@
+"""Signing keys of nodes: private parts wrapped, public parts as published."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from gateway.domain.values import Instant, NodeId
+from gateway.storage.database import Database, Statement, place, places
+from gateway.storage.tables.apps import SigningKey as KeyTable
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """One key; it signs from `active_from` until it is retired, and stays published until `published_until`."""
+
+    kid: str
+    node: NodeId
+    alg: str
+    private_key: str
+    """Wrapped PEM."""
+    public_jwk: str
+    """JSON."""
+    created_at: Instant
+    active_from: Instant
+    retired_at: Instant | None
+    published_until: Instant | None
+
+
+_COLUMNS = tuple(getattr(KeyTable, field.name) for field in dataclasses.fields(StoredKey))
+_SIGNING = Statement(
+    KeyTable.select(*_COLUMNS)
+    .where(
+        (KeyTable.node == place("node")) & (KeyTable.alg == place("alg")) & (KeyTable.active_from <= place("now")) & KeyTable.retired_at.is_null()
+    )
+    .order_by(KeyTable.active_from.desc())
+    .limit(1)
+)
+_PUBLISHED = Statement(
+    KeyTable.select(*_COLUMNS)
+    .where((KeyTable.node == place("node")) & (KeyTable.published_until.is_null() | (KeyTable.published_until > place("now"))))
+    .order_by(KeyTable.created_at)
+)
+_INSERT = Statement(KeyTable.insert(places(KeyTable)))
+_RETIRE = Statement(
+    KeyTable.update({KeyTable.retired_at: place("now"), KeyTable.published_until: place("published_until")}).where(
+        (KeyTable.node == place("node")) & (KeyTable.alg == place("alg")) & (KeyTable.kid != place("kid")) & KeyTable.retired_at.is_null()
+    )
+)
+
+
+def find_signing_key(database: Database, node_id: NodeId, alg: str, now: Instant) -> StoredKey | None:
+    """Return the key that signs now."""
+    row = database.row(_SIGNING, node=node_id, alg=alg, now=now)
+    return StoredKey(*row) if row else None
+
+
+def list_published_keys(database: Database, node_id: NodeId, now: Instant) -> list[StoredKey]:
+    """Return the keys that verifiers may still need, oldest first."""
+    return [StoredKey(*row) for row in database.rows(_PUBLISHED, node=node_id, now=now)]
+
+
+def insert_key(database: Database, key: StoredKey) -> None:
+    """Add a key."""
+    database.write(_INSERT, **{field.name: getattr(key, field.name) for field in dataclasses.fields(key)})
+
+
+def retire_other_keys(database: Database, key: StoredKey, *, now: Instant, published_until: Instant) -> None:
+    """Retire the node's other keys of this algorithm; what they signed can be verified until `published_until`."""
+    database.write(_RETIRE, node=key.node, alg=key.alg, kid=key.kid, now=now, published_until=published_until)

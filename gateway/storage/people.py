@@ -1,0 +1,230 @@
+"""People: accounts, the names by which they sign in, memberships, and what searches of a SCIM client read."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gateway.domain.people import Account, AccountType
+from gateway.domain.values import AccountId, ConnectionId, Instant, NamespaceId, NodeId, comparison_key
+from gateway.storage.database import Database, Row, Statement, place, places
+from gateway.storage.tables.people import Account as AccountTable
+from gateway.storage.tables.people import Membership as MembershipTable
+from gateway.storage.tables.people import SignInName
+from gateway.storage.tables.provisioning import ExternalId, ScimValue
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(Account))
+COLUMNS = tuple(getattr(AccountTable, name) for name in _FIELDS)
+_TYPE = _FIELDS.index("type")
+_FLAGS = tuple(
+    _FIELDS.index(name)
+    for name in ("enabled_by_admin", "active_by_scim", "must_change_password", "mfa_required", "federated_only", "self_registered")
+)
+
+_BY_ID = Statement(AccountTable.select(*COLUMNS).where(AccountTable.id == place("id")))
+_BY_NAME = Statement(
+    AccountTable.select(*COLUMNS)
+    .join(SignInName, on=(SignInName.account == AccountTable.id))
+    .where((SignInName.namespace == place("namespace")) & (SignInName.name_key == place("name_key")))
+)
+_DELETED_BY_NAME = Statement(
+    AccountTable.select(*COLUMNS)
+    .where((AccountTable.namespace == place("namespace")) & (AccountTable.deleted_login == place("name_key")))
+    .order_by(AccountTable.deleted_at.desc())
+    .limit(1)
+)
+_OF_NODE = Statement(
+    AccountTable.select(*COLUMNS).where((AccountTable.home == place("node")) & AccountTable.deleted_at.is_null()).order_by(AccountTable.login_key)
+)
+_EMAIL_TAKEN = Statement(
+    AccountTable.select(AccountTable.id)
+    .where(
+        (AccountTable.email_key == place("email_key"))
+        & (AccountTable.namespace == place("namespace"))
+        & AccountTable.managed_by.is_null()
+        & AccountTable.deleted_at.is_null()
+    )
+    .limit(1)
+)
+_INSERT = Statement(AccountTable.insert(places(AccountTable)))
+_CHANGE = Statement(
+    AccountTable.update({field: value for field, value in places(AccountTable).items() if field.name not in {"id", "version"}}
+        | {AccountTable.version: place("version")}
+    ).where((AccountTable.id == place("id")) & (AccountTable.version == place("expected")))
+)
+_INSERT_NAME = Statement(SignInName.insert(places(SignInName)))
+_DELETE_HOME_NAME = Statement(SignInName.delete().where((SignInName.account == place("account")) & (SignInName.kind == "home")))
+_DELETE_NAMES = Statement(SignInName.delete().where(SignInName.account == place("account")))
+_INSERT_VALUE = Statement(ScimValue.insert(places(ScimValue)))
+_DELETE_VALUES = Statement(ScimValue.delete().where(ScimValue.account == place("account")))
+_EXTERNAL_ID = Statement(
+    ExternalId.select(ExternalId.value).where((ExternalId.connection == place("connection")) & (ExternalId.account == place("account")))
+)
+_DELETE_EXTERNAL_ID = Statement(ExternalId.delete().where((ExternalId.connection == place("connection")) & (ExternalId.account == place("account"))))
+_DELETE_EXTERNAL_IDS = Statement(ExternalId.delete().where(ExternalId.account == place("account")))
+_INSERT_EXTERNAL_ID = Statement(ExternalId.insert(places(ExternalId)))
+_MEMBERSHIPS = Statement(
+    MembershipTable.select().where(MembershipTable.account == place("account")).order_by(MembershipTable.created_at)
+)
+_INSERT_MEMBERSHIP = Statement(MembershipTable.insert(places(MembershipTable)))
+_ACCEPT_MEMBERSHIP = Statement(
+    MembershipTable.update({MembershipTable.state: "accepted", MembershipTable.accepted_at: place("at")}).where(
+        (MembershipTable.account == place("account")) & (MembershipTable.node == place("node"))
+    )
+)
+_DELETE_MEMBERSHIP = Statement(
+    MembershipTable.delete().where((MembershipTable.account == place("account")) & (MembershipTable.node == place("node")))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A tie of an account to a further node."""
+
+    account: AccountId
+    node: NodeId
+    state: str
+    """`proposed` or `accepted`."""
+    proposed_by: str
+    created_at: Instant
+    accepted_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedValue:
+    """One value of a multi-valued attribute, as filters look for it."""
+
+    attribute: str
+    element: int
+    sub_attribute: str
+    value_key: str
+
+
+def find_account(database: Database, account_id: AccountId) -> Account | None:
+    """Return the account, deleted ones too, until they are purged. For ids that we stored ourselves; a door asks in a node's sight."""
+    row = database.row(_BY_ID, id=account_id)
+    return account_of(row) if row else None
+
+
+def find_account_by_name(database: Database, namespace: NamespaceId, name: str) -> Account | None:
+    """Return the account that signs in by this name in this namespace."""
+    row = database.row(_BY_NAME, namespace=namespace, name_key=comparison_key(name))
+    return account_of(row) if row else None
+
+
+def find_deleted_account(database: Database, namespace: NamespaceId, name: str) -> Account | None:
+    """Return the account deleted last that had this login."""
+    row = database.row(_DELETED_BY_NAME, namespace=namespace, name_key=comparison_key(name))
+    return account_of(row) if row else None
+
+
+def list_accounts(database: Database, node_id: NodeId) -> list[Account]:
+    """Return the accounts homed in a node, by login."""
+    return [account_of(row) for row in database.rows(_OF_NODE, node=node_id)]
+
+
+def is_email_taken(database: Database, namespace: NamespaceId, email_key: str) -> bool:
+    """Return whether a hand-made account of the namespace has this e-mail address."""
+    return database.row(_EMAIL_TAKEN, namespace=namespace, email_key=email_key) is not None
+
+
+def insert_account(database: Database, account: Account) -> None:
+    """Add an account and its home name. Raises Duplicate if the login is taken in its namespace."""
+    database.write(_INSERT, **_values(account), deleted_login="")
+    if not account.pending_email_validation:
+        insert_name(database, account.namespace, account.login, account.id, "home")
+
+
+def change_account(database: Database, account: Account, *, expected_version: int) -> bool:
+    """Store an account if its version is still the expected one; return whether it was.
+
+    Raises Duplicate if a new login is taken in its namespace.
+    """
+    changed = database.write(_CHANGE, **_values(account), deleted_login="", expected=expected_version)
+    return changed == 1
+
+
+def change_home_name(database: Database, account: Account) -> None:
+    """Let the account sign in by its present login instead of the former one. Raises Duplicate if it is taken."""
+    database.write(_DELETE_HOME_NAME, account=account.id)
+    insert_name(database, account.namespace, account.login, account.id, "home")
+
+
+def insert_name(database: Database, namespace: NamespaceId, name: str, account_id: AccountId, kind: str) -> None:
+    """Add a sign-in name. Raises Duplicate if it is taken."""
+    database.write(_INSERT_NAME, namespace=namespace, name_key=comparison_key(name), account=account_id, kind=kind)
+
+
+def bury_account(database: Database, account: Account, *, expected_version: int) -> bool:
+    """Store a deleted account and free its names, its ids and what searches find (decisions.md 15)."""
+    stored = _values(account) | {"deleted_login": comparison_key(account.login), "expected": expected_version}
+    if database.write(_CHANGE, **stored) != 1:
+        return False
+    for statement in (_DELETE_NAMES, _DELETE_VALUES, _DELETE_EXTERNAL_IDS):
+        database.write(statement, account=account.id)
+    return True
+
+
+def replace_values(database: Database, account: Account, values: Iterable[SearchedValue]) -> None:
+    """Store what filters on multi-valued attributes find of an account."""
+    database.write(_DELETE_VALUES, account=account.id)
+    database.write_many(
+        _INSERT_VALUE,
+        [
+            {
+                "account": account.id,
+                "home": account.home,
+                "attribute": value.attribute,
+                "element": value.element,
+                "sub_attribute": value.sub_attribute,
+                "value_key": value.value_key,
+            }
+            for value in values
+        ],
+    )
+
+
+def find_external_id(database: Database, connection: ConnectionId, account_id: AccountId) -> str | None:
+    """Return the id by which a connection's directory knows the account."""
+    row = database.row(_EXTERNAL_ID, connection=connection, account=account_id)
+    return row[0] if row else None
+
+
+def replace_external_id(database: Database, connection: ConnectionId, account_id: AccountId, value: str | None) -> None:
+    """Store a connection's id of an account. Raises Duplicate if the connection uses it for another one."""
+    database.write(_DELETE_EXTERNAL_ID, connection=connection, account=account_id)
+    if value:
+        database.write(_INSERT_EXTERNAL_ID, connection=connection, account=account_id, value=value)
+
+
+def list_memberships(database: Database, account_id: AccountId) -> Sequence[Membership]:
+    """Return an account's memberships, proposed ones too."""
+    return [Membership(*row) for row in database.rows(_MEMBERSHIPS, account=account_id)]
+
+
+def insert_membership(database: Database, membership: Membership) -> None:
+    """Add a membership. Raises Duplicate if the account has one there."""
+    database.write(_INSERT_MEMBERSHIP, **{field.name: getattr(membership, field.name) for field in dataclasses.fields(membership)})
+
+
+def accept_membership(database: Database, account_id: AccountId, node_id: NodeId, now: Instant) -> bool:
+    """Accept a proposed membership; return whether there was one."""
+    return database.write(_ACCEPT_MEMBERSHIP, account=account_id, node=node_id, at=now) == 1
+
+
+def delete_membership(database: Database, account_id: AccountId, node_id: NodeId) -> bool:
+    """Remove a membership; return whether there was one."""
+    return database.write(_DELETE_MEMBERSHIP, account=account_id, node=node_id) == 1
+
+
+def account_of(row: Row) -> Account:
+    """Return the account of a row of `COLUMNS`."""
+    values = list(row)
+    values[_TYPE] = AccountType(values[_TYPE])
+    for flag in _FLAGS:
+        values[flag] = bool(values[flag])
+    return Account(*values)
+
+
+def _values(account: Account) -> dict[str, object]:
+    values = {name: getattr(account, name) for name in _FIELDS}
+    return values | {"login_key": comparison_key(account.login), "email_key": comparison_key(account.email)}

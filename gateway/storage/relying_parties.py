@@ -1,0 +1,97 @@
+"""Relying parties and their secrets."""
+
+import dataclasses
+import json
+
+from gateway.domain.relying_party import AuthMethod, RelyingParty
+from gateway.domain.values import ClientId, Instant, NodeId
+from gateway.storage.database import Database, Row, Statement, place, places
+from gateway.storage.tables.apps import ClientSecret
+from gateway.storage.tables.apps import RelyingParty as PartyTable
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(RelyingParty))
+_LISTS = ("redirect_uris", "post_logout_redirect_uris", "grants", "scopes", "resources")
+_FLAGS = ("roleless", "first_party", "pkce_required", "second_factor_unsupported")
+_COLUMNS = tuple(getattr(PartyTable, name) for name in _FIELDS)
+
+_FIND = Statement(
+    PartyTable.select(*_COLUMNS).where(
+        (PartyTable.node == place("node")) & (PartyTable.client_id == place("client_id")) & PartyTable.deleted_at.is_null()
+    )
+)
+_BY_ID = Statement(PartyTable.select(*_COLUMNS).where((PartyTable.client_id == place("client_id")) & PartyTable.deleted_at.is_null()))
+_OF_NODE = Statement(
+    PartyTable.select(*_COLUMNS).where((PartyTable.node == place("node")) & PartyTable.deleted_at.is_null()).order_by(PartyTable.name, PartyTable.client_id)
+)
+_INSERT = Statement(PartyTable.insert(places(PartyTable)))
+_DISABLE = Statement(PartyTable.update({PartyTable.disabled_at: place("at")}).where(PartyTable.client_id == place("client_id")))
+_DELETE = Statement(
+    PartyTable.update({PartyTable.deleted_at: place("at"), PartyTable.disabled_at: place("at")}).where(PartyTable.client_id == place("client_id"))
+)
+_INSERT_SECRET = Statement(ClientSecret.insert(places(ClientSecret)))
+_SECRET = Statement(
+    ClientSecret.select(ClientSecret.hash).where(
+        (ClientSecret.client_id == place("client_id"))
+        & (ClientSecret.hash == place("hash"))
+        & (ClientSecret.expires_at.is_null() | (ClientSecret.expires_at > place("now")))
+    )
+)
+_EXPIRE_SECRETS = Statement(
+    ClientSecret.update({ClientSecret.expires_at: place("at")}).where(
+        (ClientSecret.client_id == place("client_id")) & (ClientSecret.expires_at.is_null() | (ClientSecret.expires_at > place("at")))
+    )
+)
+
+
+def find_relying_party(database: Database, node_id: NodeId, client_id: str) -> RelyingParty | None:
+    """Return the app registered at this node; another node's app is not found."""
+    row = database.row(_FIND, node=node_id, client_id=client_id)
+    return _party(row) if row else None
+
+
+def find_relying_party_anywhere(database: Database, client_id: ClientId) -> RelyingParty | None:
+    """Return an app by an id that we stored ourselves."""
+    row = database.row(_BY_ID, client_id=client_id)
+    return _party(row) if row else None
+
+
+def list_relying_parties(database: Database, node_id: NodeId) -> list[RelyingParty]:
+    """Return the apps registered at a node."""
+    return [_party(row) for row in database.rows(_OF_NODE, node=node_id)]
+
+
+def insert_relying_party(database: Database, party: RelyingParty) -> None:
+    """Add an app."""
+    values = {name: getattr(party, name) for name in _FIELDS} | {name: json.dumps(getattr(party, name)) for name in _LISTS}
+    database.write(_INSERT, **values, deleted_at=None)
+
+
+def set_disabled(database: Database, client_id: ClientId, at: Instant | None) -> None:
+    """Switch an app off, or on with None."""
+    database.write(_DISABLE, client_id=client_id, at=at)
+
+
+def delete_relying_party(database: Database, client_id: ClientId, at: Instant) -> None:
+    """Remove an app from sight; its rows stay for the audit trail."""
+    database.write(_DELETE, client_id=client_id, at=at)
+
+
+def insert_secret(database: Database, client_id: ClientId, secret_hash: str, now: Instant) -> None:
+    """Add a secret, valid beside those that live."""
+    database.write(_INSERT_SECRET, hash=secret_hash, client_id=client_id, created_at=now, expires_at=None)
+
+
+def expire_secrets(database: Database, client_id: ClientId, at: Instant) -> None:
+    """Let every secret of an app end at `at`, unless it ends before."""
+    database.write(_EXPIRE_SECRETS, client_id=client_id, at=at)
+
+
+def has_secret(database: Database, client_id: ClientId, secret_hash: str, now: Instant) -> bool:
+    """Return whether a live secret of the app has this hash; looked up by hash, so the time tells nothing about it."""
+    return database.row(_SECRET, client_id=client_id, hash=secret_hash, now=now) is not None
+
+
+def _party(row: Row) -> RelyingParty:
+    stored = dict(zip(_FIELDS, row, strict=True))
+    stored |= {name: tuple(json.loads(stored[name])) for name in _LISTS} | {name: bool(stored[name]) for name in _FLAGS}
+    return RelyingParty(**stored | {"auth_method": AuthMethod(stored["auth_method"])})

@@ -1,0 +1,47 @@
+"""Bringing a database up to date: numbered migrations under the write lock."""
+
+import re
+from importlib import resources
+
+from gateway.storage.database import Database
+
+_NAME = re.compile(r"(\d{4})_\w+\.sql")
+
+
+def migrations() -> dict[int, str]:
+    """Return the text of every migration by its number."""
+    folder = resources.files("gateway.storage.migrations")
+    return {int(match[1]): item.read_text("utf-8") for item in folder.iterdir() if (match := _NAME.fullmatch(item.name))}
+
+
+def migrate(database: Database) -> int:
+    """Run the migrations that are missing, each with its number in one transaction, and return the version reached.
+
+    Safe to call from several processes at once: the write lock lets one in, and the others find nothing left to do.
+    """
+    with database.transaction():
+        database.engine.execute_sql("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)")
+        reached = version(database)
+        for number, text in sorted(migrations().items()):
+            if number > reached:
+                for statement in _statements(text):
+                    database.engine.execute_sql(statement)
+                database.engine.execute_sql(f"INSERT INTO schema_version (version) VALUES ({number:d})")
+                reached = number
+    return reached
+
+
+def version(database: Database) -> int:
+    """Return the number of the last migration that ran; 0 for an empty database that has the version table."""
+    return int(database.engine.execute_sql("SELECT COALESCE(MAX(version), 0) FROM schema_version").fetchone()[0])
+
+
+def is_current(database: Database) -> bool:
+    """Return whether the database has every migration this release knows."""
+    return version(database) == max(migrations())
+
+
+def _statements(text: str) -> list[str]:
+    """Return the statements of a migration; its comments hold no semicolon at a line's end."""
+    code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+    return [part.strip() for part in code.split(";\n") if part.strip()]

@@ -1,0 +1,179 @@
+"""Sign-ins on their way: their stored state, and the legs to identity providers."""
+
+import json
+from dataclasses import asdict
+
+from gateway.domain.relying_party import AuthorizationRequest, Level, Means
+from gateway.domain.sign_in import Path, Proof, SignIn, UpstreamLeg
+from gateway.domain.values import AccountId, Instant, SessionId, SignInId
+from gateway.storage.database import Database, Row, Statement, place, places
+from gateway.storage.tables.federation import SignIn as SignInTable
+from gateway.storage.tables.federation import UpstreamLeg as LegTable
+
+_COLUMNS = (
+    SignInTable.id,
+    SignInTable.node,
+    SignInTable.parent,
+    SignInTable.request,
+    SignInTable.correlation_id,
+    SignInTable.login,
+    SignInTable.proof,
+    SignInTable.tenant,
+    SignInTable.due,
+    SignInTable.session,
+    SignInTable.created_at,
+    SignInTable.expires_at,
+    SignInTable.finished_at,
+)
+_IN_BROWSER = Statement(
+    SignInTable.select(*_COLUMNS).where((SignInTable.id == place("id")) & (SignInTable.browser_hash == place("browser_hash")))
+)
+_BY_ID = Statement(SignInTable.select(*_COLUMNS).where(SignInTable.id == place("id")))
+_INSERT = Statement(SignInTable.insert(places(SignInTable)))
+_CHANGE = Statement(
+    SignInTable.update(
+        {
+            SignInTable.login: place("login"),
+            SignInTable.proof: place("proof"),
+            SignInTable.tenant: place("tenant"),
+            SignInTable.due: place("due"),
+            SignInTable.session: place("session"),
+        }
+    ).where((SignInTable.id == place("id")) & SignInTable.finished_at.is_null())
+)
+_FINISH = Statement(
+    SignInTable.update({SignInTable.finished_at: place("at")}).where((SignInTable.id == place("id")) & SignInTable.finished_at.is_null())
+)
+_SET_HANDLE = Statement(SignInTable.update({SignInTable.handle_hash: place("handle_hash")}).where(SignInTable.id == place("id")))
+_TAKE_HANDLE = Statement(
+    SignInTable.update({SignInTable.handle_hash: None, SignInTable.finished_at: place("at")})
+    .where((SignInTable.handle_hash == place("handle_hash")) & (SignInTable.parent == place("parent")) & SignInTable.finished_at.is_null())
+    .returning(*_COLUMNS)
+)
+_INSERT_LEG = Statement(LegTable.insert(places(LegTable)))
+_TAKE_LEG = Statement(
+    LegTable.delete()
+    .where(LegTable.state_hash == place("state_hash"))
+    .returning(LegTable.sign_in, LegTable.provider, LegTable.nonce, LegTable.verifier, LegTable.started_at)
+)
+
+
+def find_sign_in(database: Database, sign_in_id: SignInId, browser_hash: str) -> SignIn | None:
+    """Return the sign-in if this browser holds its cookie."""
+    row = database.row(_IN_BROWSER, id=sign_in_id, browser_hash=browser_hash)
+    return _sign_in(row) if row else None
+
+
+def find_parent(database: Database, sign_in_id: SignInId) -> SignIn | None:
+    """Return the sign-in at another issuer for which a proof is made; its browser binding is checked when the proof comes back."""
+    row = database.row(_BY_ID, id=sign_in_id)
+    return _sign_in(row) if row else None
+
+
+def insert_sign_in(database: Database, sign_in: SignIn, *, browser_hash: str) -> None:
+    """Add a sign-in, bound to the browser that holds the secret of this hash."""
+    database.write(
+        _INSERT,
+        id=sign_in.id,
+        node=sign_in.node,
+        parent=sign_in.parent,
+        browser_hash=browser_hash,
+        request=sign_in.request.to_json() if sign_in.request else None,
+        correlation_id=sign_in.correlation_id,
+        handle_hash=None,
+        created_at=sign_in.created_at,
+        expires_at=sign_in.expires_at,
+        finished_at=None,
+        **_changing(sign_in),
+    )
+
+
+def change_sign_in(database: Database, sign_in: SignIn) -> bool:
+    """Store a sign-in's state unless it is finished; return whether it was stored."""
+    return database.write(_CHANGE, id=sign_in.id, **_changing(sign_in)) == 1
+
+
+def finish_sign_in(database: Database, sign_in_id: SignInId, now: Instant) -> bool:
+    """Finish a sign-in; return False if it was finished before, so that it leads to one answer only."""
+    return database.write(_FINISH, id=sign_in_id, at=now) == 1
+
+
+def set_handle(database: Database, sign_in_id: SignInId, handle_hash: str) -> None:
+    """Store the hash of the handle by which another issuer fetches the proof."""
+    database.write(_SET_HANDLE, id=sign_in_id, handle_hash=handle_hash)
+
+
+def take_handle(database: Database, parent: SignInId, handle_hash: str, now: Instant) -> SignIn | None:
+    """Return the sign-in whose proof the handle stands for, once, and only to the sign-in it was made for."""
+    row = database.row(_TAKE_HANDLE, parent=parent, handle_hash=handle_hash, at=now)
+    return _sign_in(row) if row else None
+
+
+def insert_leg(database: Database, leg: UpstreamLeg, *, state_hash: str) -> None:
+    """Remember the way to an identity provider under the hash of its state."""
+    database.write(
+        _INSERT_LEG,
+        state_hash=state_hash,
+        sign_in=leg.sign_in,
+        provider=leg.provider,
+        nonce=leg.nonce,
+        verifier=leg.verifier,
+        started_at=leg.started_at,
+    )
+
+
+def take_leg(database: Database, state_hash: str) -> UpstreamLeg | None:
+    """Return the leg of a state, once: a replayed state finds nothing."""
+    row = database.row(_TAKE_LEG, state_hash=state_hash)
+    return UpstreamLeg(*row) if row else None
+
+
+def means_to_json(means: Means) -> str:
+    """Return means as stored."""
+    return json.dumps(asdict(means), separators=(",", ":"))
+
+
+def means_from_json(text: str) -> Means:
+    """Return the means that `means_to_json` stored."""
+    stored = json.loads(text)
+    return Means(
+        level=Level(stored["level"]), amr=tuple(stored["amr"]), auth_time=Instant(stored["auth_time"]), provider=stored["provider"]
+    )
+
+
+def _changing(sign_in: SignIn) -> dict[str, object]:
+    return {
+        "login": sign_in.login,
+        "proof": _proof_to_json(sign_in.proof) if sign_in.proof else None,
+        "tenant": sign_in.tenant,
+        "due": sign_in.due,
+        "session": sign_in.session,
+    }
+
+
+def _proof_to_json(proof: Proof) -> str:
+    return json.dumps({"account": proof.account, "path": proof.path, "means": means_to_json(proof.means)})
+
+
+def _proof_from_json(text: str) -> Proof:
+    stored = json.loads(text)
+    return Proof(account=AccountId(stored["account"]), path=Path(stored["path"]), means=means_from_json(stored["means"]))
+
+
+def _sign_in(row: Row) -> SignIn:
+    sign_in_id, node, parent, request, correlation_id, login, proof, tenant, due, session, created_at, expires_at, finished_at = row
+    return SignIn(
+        id=sign_in_id,
+        node=node,
+        parent=parent,
+        request=AuthorizationRequest.from_json(request) if request else None,
+        correlation_id=correlation_id,
+        login=login,
+        proof=_proof_from_json(proof) if proof else None,
+        tenant=tenant,
+        due=due,
+        session=SessionId(session) if session else None,
+        created_at=created_at,
+        expires_at=expires_at,
+        finished_at=finished_at,
+    )

@@ -1,0 +1,1 @@
+"""The tables as queries see them. Migrations alone make and change tables; a test holds the two together."""

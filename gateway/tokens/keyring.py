@@ -1,0 +1,50 @@
+"""The key ring that wraps secrets at rest: AES-256-GCM, newest key first, bound to purpose and owner (architecture.md section 5)."""
+
+import base64
+import hashlib
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from gateway.domain.values import Entropy
+
+_NONCE = 12
+
+
+class UnwrapFailed(Exception):
+    """A wrapped secret was made with a key that the ring lacks, or was moved or tampered with."""
+
+
+class KeyRing:
+    """Wraps with its newest key and unwraps with whichever made the wrapping."""
+
+    def __init__(self, keys: tuple[str, ...], entropy: Entropy) -> None:
+        """Take the keys of `MOONGATE_SECRET_KEYS`, newest first; each is stretched to 256 bits by SHA-256, so it must be random itself."""
+        self._entropy = entropy
+        self._keys = {self._id(key): AESGCM(hashlib.sha256(key.encode()).digest()) for key in keys}
+        self._newest = self._id(keys[0])
+
+    def wrap(self, plaintext: bytes, *, purpose: str, owner: str) -> str:
+        """Return `plaintext` wrapped for one purpose and owner; elsewhere it cannot be unwrapped."""
+        nonce = self._entropy(_NONCE)
+        sealed = self._keys[self._newest].encrypt(nonce, plaintext, f"{purpose}|{owner}".encode())
+        return f"{self._newest}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
+
+    def unwrap(self, wrapped: str, *, purpose: str, owner: str) -> bytes:
+        """Return what was wrapped for this purpose and owner, or raise UnwrapFailed."""
+        key_id, _, text = wrapped.partition(".")
+        key = self._keys.get(key_id)
+        if key is None:
+            message = f"no key {key_id} in MOONGATE_SECRET_KEYS"
+            raise UnwrapFailed(message)
+        raw = base64.urlsafe_b64decode(text)
+        try:
+            return key.decrypt(raw[:_NONCE], raw[_NONCE:], f"{purpose}|{owner}".encode())
+        except InvalidTag as error:
+            message = f"a secret for {purpose} does not unwrap"
+            raise UnwrapFailed(message) from error
+
+    @staticmethod
+    def _id(key: str) -> str:
+        """Return the short name of a key; a hash of it under its own label, so that it tells nothing of the key in use."""
+        return hashlib.sha256(b"moongate key id|" + key.encode()).hexdigest()[:8]

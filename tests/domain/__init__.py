@@ -1,0 +1,1 @@
+"""Rules of the ground: pure functions, no database, no clock."""

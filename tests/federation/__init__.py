@@ -1,0 +1,1 @@
+"""Sign-on in both directions, with honest and hostile counterparts."""

@@ -1,0 +1,1 @@
+"""The hallway: tenants by host and path, cookies, limits."""

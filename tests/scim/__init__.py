@@ -1,0 +1,1 @@
+"""The provisioning door, spoken to in the dialects of real directories."""

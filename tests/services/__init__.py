@@ -1,0 +1,1 @@
+"""Use cases, each through its one function, on a real database with a steerable clock."""

@@ -1,0 +1,1 @@
+"""What the cellar promises, on a real database file."""
