@@ -97,7 +97,11 @@ def refusal_at(step: str, code: str, detail: Mapping[str, object]) -> tuple[Trac
     names = [name for name, _ in CHAIN]
     reached = names.index(step)
     return tuple(
-        TraceStep(name, "passed" if at < reached else "refused" if at == reached else "not reached", detail | {"code": code} if at == reached else {})
+        TraceStep(
+            name,
+            "passed" if at < reached else "refused" if at == reached else "not reached",
+            detail | {"code": code} if at == reached else {},
+        )
         for at, name in enumerate(names)
     )
 

@@ -26,7 +26,7 @@ class Status(StrEnum):
     PENDING_EMAIL_VALIDATION = "pendingEmailValidation"
     INVITED = "invited"
     LOCKED_OUT = "lockedOut"
-    MUST_CHANGE_PASSWORD = "mustChangePassword"  # noqa: S105 -- the name of a status, not a password
+    MUST_CHANGE_PASSWORD = "mustChangePassword"
     ACTIVE = "active"
 
 
@@ -83,7 +83,7 @@ class Account:
         return self.self_registered and self.email_validated_at is None
 
 
-def effective_status(account: Account, *, tenant_enabled: bool, now: Instant) -> Status:  # noqa: PLR0911 -- one return a status, in order
+def effective_status(account: Account, *, tenant_enabled: bool, now: Instant) -> Status:
     """Return the first status that applies (R-093)."""
     if account.deleted_at is not None:
         return Status.DELETED

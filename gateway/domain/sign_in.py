@@ -10,7 +10,7 @@ from gateway.domain.values import AccountId, Instant, NodeId, ProviderId, Sessio
 class Path(StrEnum):
     """By which path somebody asks to be let in."""
 
-    PASSWORD = "password"  # noqa: S105 -- the name of a path
+    PASSWORD = "password"
     FEDERATED = "federated"
     SESSION = "session"
     """A live session is used for a further app."""
@@ -22,7 +22,7 @@ class Step(StrEnum):
 
     IDENTIFY = "identify"
     CHOOSE_METHOD = "choose_method"
-    CHANGE_PASSWORD = "change_password"  # noqa: S105 -- the name of a step
+    CHANGE_PASSWORD = "change_password"
     CHOOSE_TENANT = "choose_tenant"
     RETURN_PROOF = "return_proof"
     """The first factor was proved here for a sign-in at another issuer: go back there (decisions.md 20)."""

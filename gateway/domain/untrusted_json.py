@@ -15,7 +15,7 @@ def parse_object(unverified_body: bytes) -> dict[str, object]:
     except RecursionError as error:
         raise ValueError("JSON is nested too deeply") from error
     if not isinstance(document, dict):
-        raise ValueError("JSON is not an object")  # noqa: TRY004  one exception type tells every fault of the text
+        raise ValueError("JSON is not an object")
     if "\\u0000" in text:
         raise ValueError("JSON holds a NUL character")
     if "\\u" in text:

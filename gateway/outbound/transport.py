@@ -86,7 +86,7 @@ class _Call:
 
 
 class _PlainConnection(HTTPConnection):
-    def __init__(self, *, call: _Call, **options: Any) -> None:  # noqa: ANN401  urllib3 passes its own options through
+    def __init__(self, *, call: _Call, **options: Any) -> None:
         super().__init__(**options)
         self._call = call
 
@@ -96,7 +96,7 @@ class _PlainConnection(HTTPConnection):
 
 
 class _EncryptedConnection(HTTPSConnection):
-    def __init__(self, *, call: _Call, **options: Any) -> None:  # noqa: ANN401  urllib3 passes its own options through
+    def __init__(self, *, call: _Call, **options: Any) -> None:
         super().__init__(**options)
         self._call = call
 

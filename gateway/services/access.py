@@ -82,7 +82,9 @@ def list_places(context: Context, account: Account, client: RelyingParty) -> lis
         live = [node for node in chain[:1] if node.deleted_at is None]
         places += [_place(context, node, account, client, held, offered=True) for node in live]
         if live and chain[0].kind is NodeKind.UNIT:
-            places += [_place(context, node, account, client, held, offered=False) for node in chain[1:] if node.kind is not NodeKind.PLATFORM][:1]
+            places += [
+                _place(context, node, account, client, held, offered=False) for node in chain[1:] if node.kind is not NodeKind.PLATFORM
+            ][:1]
     return places
 
 

@@ -119,7 +119,9 @@ def record_refusal(context: Context, attempt: Attempt, step: str, refusal: Refus
 def load_facts(context: Context, attempt: Attempt) -> Facts:
     """Return all that the chain looks at; it writes nothing, so that a question asked beforehand may use it too."""
     issuer_chain = nodes.list_chain(context.database, attempt.node)
-    facts = Facts(path=attempt.path, now=context.now(), issuer_chain=issuer_chain, client=attempt.client, means=attempt.means, may_ask=attempt.may_ask)
+    facts = Facts(
+        path=attempt.path, now=context.now(), issuer_chain=issuer_chain, client=attempt.client, means=attempt.means, may_ask=attempt.may_ask
+    )
     account_id = attempt.account
     if attempt.provider is not None:
         owned = nodes.is_within(context.database, attempt.provider.node, attempt.node)
@@ -184,7 +186,9 @@ def _trace(context: Context, attempt: Attempt, facts: Facts, verdict: Verdict) -
     )
     if verdict.code:
         refused = next((step for step in verdict.trace if step.outcome == "refused"), TraceStep("binding", "refused", {}))
-        event = Event(attempt.node, "sign_in.refused", "person", account or "", code=verdict.code, outcome="refused", detail={"step": refused.step})
+        event = Event(
+            attempt.node, "sign_in.refused", "person", account or "", code=verdict.code, outcome="refused", detail={"step": refused.step}
+        )
         context.record(event)
 
 

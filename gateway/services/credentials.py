@@ -71,7 +71,9 @@ def issue_temporary_password(context: Context, account: Account) -> tuple[str, I
     password = _temporary(context)
     expires_at = Instant(context.now() + nodes.lifetimes(context, account.home).temporary_password)
     with context.database.transaction():
-        credentials.replace_password(context.database, account.id, Password(_HASHER.hash(password), temporary=True, expires_at=expires_at), context.now())
+        credentials.replace_password(
+            context.database, account.id, Password(_HASHER.hash(password), temporary=True, expires_at=expires_at), context.now()
+        )
         activated = account.activated_at or context.now()
         people.store_person(context, account, replace(account, must_change_password=True, activated_at=activated))
         sessions.end_all_of_account(context, account, "temporary password issued")
@@ -84,7 +86,14 @@ def set_password(context: Context, account: Account, new_password: str) -> Accou
     if account.federated_only:
         raise Refusal("E_Federated_Only", reason="a Federated Only account has no password")
     node = people.node_of(context, account.home)
-    names = (account.login, local_and_domain(account.login)[0], local_and_domain(account.email)[0], account.given_name, account.family_name, node.name)
+    names = (
+        account.login,
+        local_and_domain(account.login)[0],
+        local_and_domain(account.email)[0],
+        account.given_name,
+        account.family_name,
+        node.name,
+    )
     require_password(new_password, names=names, is_common=_common(names))
     hashed = Password(_HASHER.hash(new_password), temporary=False, expires_at=None)
     with context.database.transaction():

@@ -44,7 +44,9 @@ class Issued:
     """Empty where the app gets none."""
 
 
-def authorize(context: Context, node: Node, client: RelyingParty, request: AuthorizationRequest, session: Session, *, tenant: str) -> Admitted | str:
+def authorize(
+    context: Context, node: Node, client: RelyingParty, request: AuthorizationRequest, session: Session, *, tenant: str
+) -> Admitted | str:
     """Return an authorization code for the person of a live session, or what has to be done first.
 
     Raises Refusal with the code of the chain. `tenant` is the slug asked for or chosen.
@@ -135,7 +137,9 @@ def _add_code(context: Context, client: RelyingParty, request: AuthorizationRequ
     return code
 
 
-def _redeem(context: Context, node: Node, client: RelyingParty, code_hash: str, *, redirect_uri: str, verifier: str) -> Issued | GrantRejected:
+def _redeem(
+    context: Context, node: Node, client: RelyingParty, code_hash: str, *, redirect_uri: str, verifier: str
+) -> Issued | GrantRejected:
     used = grants.use_code(context.database, code_hash, context.now())
     if used is None:
         return _replayed_code(context, node, code_hash)

@@ -1,7 +1,17 @@
 """Gathering what `decide_link` decides by, and keeping the link it made."""
 
 from gateway.domain.audit import Event
-from gateway.domain.identity import Assertion, Candidate, Criterion, EmailTrust, IdentityProvider, LinkDecision, decide_link, looked_for, same_login
+from gateway.domain.identity import (
+    Assertion,
+    Candidate,
+    Criterion,
+    EmailTrust,
+    IdentityProvider,
+    LinkDecision,
+    decide_link,
+    looked_for,
+    same_login,
+)
 from gateway.domain.people import local_and_domain
 from gateway.domain.values import AccountId
 from gateway.services import access

@@ -13,7 +13,7 @@ from gateway.domain.values import NamespaceId, NodeId
 from gateway.services import sessions
 from gateway.services.context import Context
 from gateway.storage import nodes
-from gateway.storage.database import Duplicate
+from gateway.storage.database import Database, Duplicate
 
 PLATFORM_SLUG = "platform"
 
@@ -51,7 +51,12 @@ def create_node(context: Context, parent_id: NodeId, new: NewNode) -> Node:
 
 
 def change_node(
-    context: Context, node: Node, *, name: str | None = None, private_outbound: bool | None = None, policies: Mapping[str, str] | None = None
+    context: Context,
+    node: Node,
+    *,
+    name: str | None = None,
+    private_outbound: bool | None = None,
+    policies: Mapping[str, str] | None = None,
 ) -> Node:
     """Change a node's display name, outbound right and policies."""
     changed = replace(
@@ -62,7 +67,9 @@ def change_node(
     )
     with context.database.transaction():
         nodes.change_node(context.database, changed)
-        before, after = ({"name": item.name, "private_outbound": item.private_outbound, "policies": item.policies} for item in (node, changed))
+        before, after = (
+            {"name": item.name, "private_outbound": item.private_outbound, "policies": item.policies} for item in (node, changed)
+        )
         context.publish(Event(node.id, "tenant.changed", "tenant", node.id, detail={"old": before, "new": after}))
     return changed
 
@@ -123,7 +130,9 @@ def _insert(context: Context, new: NewNode, parent: Node | None) -> Node:
     node_id = NodeId(context.new_id())
     issuer = new.issuer or context.urls.issuer_for(new.slug)
     if not _is_issuer(issuer):
-        raise Refusal("E_Field_Invalid", field="issuer", data={"field": "issuer", "rule": "an http(s) URL without query, fragment or final slash"})
+        raise Refusal(
+            "E_Field_Invalid", field="issuer", data={"field": "issuer", "rule": "an http(s) URL without query, fragment or final slash"}
+        )
     node = Node(
         id=node_id,
         slug=new.slug,
@@ -162,3 +171,13 @@ def _namespace(context: Context, new: NewNode, parent: Node | None, node_id: Nod
 def _is_issuer(issuer: str) -> bool:
     parts = urlsplit(issuer)
     return parts.scheme in {"http", "https"} and bool(parts.netloc) and not parts.query and not parts.fragment and not issuer.endswith("/")
+
+
+def find_issuer(database: Database, host: str, path: str) -> Node | None:
+    """Return the node below whose stored issuer a path of this host (with port) lies."""
+    return nodes.find_node_by_issuer_place(database, host, path)
+
+
+def is_issuer_host(database: Database, host: str) -> bool:
+    """Return whether any stored issuer lives at this host."""
+    return nodes.is_issuer_host(database, host)

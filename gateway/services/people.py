@@ -26,7 +26,9 @@ from gateway.storage.people import SearchedValue
 _SEARCHED = {"emails": ("value", "type"), "phoneNumbers": ("value", "type")}
 """Multi-valued attributes that filters may ask for, with their indexed sub-attributes."""
 
-_AUDITED = tuple(field.name for field in dataclasses.fields(Account) if field.name not in {"id", "document", "version", "updated_at", "created_at"})
+_AUDITED = tuple(
+    field.name for field in dataclasses.fields(Account) if field.name not in {"id", "document", "version", "updated_at", "created_at"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,9 @@ def create_person(context: Context, node: Node, new: NewPerson) -> Account:
     """Create a person by hand, by the strict rules of forms (decisions.md 13)."""
     _require_fields(new.fields)
     if new.federated_only and new.provider is None and not _has_active_provider(context, node):
-        raise Refusal("E_Field_Invalid", field="federated_only", data={"field": "Federated Only", "rule": "needs an active identity provider"})
+        raise Refusal(
+            "E_Field_Invalid", field="federated_only", data={"field": "Federated Only", "rule": "needs an active identity provider"}
+        )
     account = dataclasses.replace(
         _blank(context, node, new.fields),
         federated_only=new.federated_only,
@@ -66,7 +70,7 @@ def add_person(context: Context, account: Account, document: JsonObject, methods
 
     Refuses a login that is taken in the namespace, without saying where (R-048).
     """
-    stored = replace(account, document=stored_json(document))
+    stored = replace(account, document=stored_json(document, account.id))
     try:
         people.insert_account(context.database, stored)
         identity_providers.replace_sign_in_methods(context.database, account.id, list(methods))
@@ -74,7 +78,9 @@ def add_person(context: Context, account: Account, document: JsonObject, methods
         raise Refusal("E_Login_Taken", field="login", data={"value": account.login}) from error
     people.replace_values(context.database, stored, searched_values(document))
     connections.count(context.database, account.home, "User", account.id, 1)
-    context.publish(Event(account.home, "person.created", "person", account.id, detail={"login": account.login, "by": account.managed_by or ""}))
+    context.publish(
+        Event(account.home, "person.created", "person", account.id, detail={"login": account.login, "by": account.managed_by or ""})
+    )
     return stored
 
 
@@ -85,7 +91,7 @@ def store_person(context: Context, before: Account, after: Account, document: Js
     longer let in is signed out everywhere.
     """
     written = updated_document(json.loads(before.document) if document is None else document, _with_active(fields_of(after), after))
-    changed = replace(after, document=stored_json(written))
+    changed = replace(after, document=stored_json(written, after.id))
     if changed == before:
         return before
     changed = replace(changed, version=before.version + 1, updated_at=context.now())
@@ -292,9 +298,9 @@ def _action(before: Account, after: Account) -> str:
 
 
 def _difference(before: Account, after: Account) -> dict[str, object]:
-    return {
-        name: [getattr(before, name), getattr(after, name)] for name in _AUDITED if getattr(before, name) != getattr(after, name)
-    } or {"document": "changed"}
+    return {name: [getattr(before, name), getattr(after, name)] for name in _AUDITED if getattr(before, name) != getattr(after, name)} or {
+        "document": "changed"
+    }
 
 
 def node_of(context: Context, node_id: NodeId) -> Node:

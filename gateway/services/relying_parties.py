@@ -148,8 +148,19 @@ def _require_uri(field: str, uri: str) -> str:
     parts = urlsplit(uri)
     host = parts.netloc.rpartition(":")[0] if parts.port else parts.netloc
     secure = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
-    if not secure or not parts.hostname or parts.fragment or "@" in parts.netloc or "*" in uri or any(ord(letter) <= ord(" ") for letter in uri):
-        raise Refusal("E_Field_Invalid", field=field, data={"field": field, "rule": "https (or http at a loopback address), no fragment, no user name"})
+    if (
+        not secure
+        or not parts.hostname
+        or parts.fragment
+        or "@" in parts.netloc
+        or "*" in uri
+        or any(ord(letter) <= ord(" ") for letter in uri)
+    ):
+        raise Refusal(
+            "E_Field_Invalid",
+            field=field,
+            data={"field": field, "rule": "https (or http at a loopback address), no fragment, no user name"},
+        )
     return uri
 
 

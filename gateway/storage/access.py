@@ -11,7 +11,15 @@ from gateway.storage.tables.nodes import NodeAncestry
 from gateway.storage.tables.people import Role as RoleTable
 from gateway.storage.tables.people import RoleApp, RoleAssignment
 
-_COLUMNS = (RoleTable.id, RoleTable.node, RoleTable.name, RoleTable.type, RoleTable.override_level, RoleTable.inactivated_at, RoleTable.active_from)
+_COLUMNS = (
+    RoleTable.id,
+    RoleTable.node,
+    RoleTable.name,
+    RoleTable.type,
+    RoleTable.override_level,
+    RoleTable.inactivated_at,
+    RoleTable.active_from,
+)
 _BY_NAME = Statement(RoleTable.select(*_COLUMNS).where((RoleTable.node == place("node")) & (RoleTable.name_key == place("name_key"))))
 _OF_NODE = Statement(RoleTable.select(*_COLUMNS).where(RoleTable.node == place("node")).order_by(RoleTable.name_key))
 _INSERT = Statement(RoleTable.insert(places(RoleTable)))

@@ -58,7 +58,9 @@ class AuditRow:
     leaf: int | None
 
 
-def insert_audit(database: Database, row_id: str, event: Event, actor: Actor, *, at: Instant, correlation_id: str, address: str, salt: str) -> None:
+def insert_audit(
+    database: Database, row_id: str, event: Event, actor: Actor, *, at: Instant, correlation_id: str, address: str, salt: str
+) -> None:
     """Add an audit row."""
     database.write(
         _INSERT_AUDIT,

@@ -48,12 +48,14 @@ _REVOKE = Statement(
 _TOUCH = Statement(ScimToken.update({ScimToken.last_used_at: place("now")}).where(ScimToken.id == place("id")))
 _INSERT_LOG = Statement(ScimLog.insert(places(ScimLog)))
 _LOG = Statement(ScimLog.select().where(ScimLog.node == place("node")).order_by(ScimLog.id.desc()).limit(place("limit")))
-_LOG_OF_CONNECTION = Statement(ScimLog.select().where(ScimLog.connection == place("connection")).order_by(ScimLog.id.desc()).limit(place("limit")))
+_LOG_OF_CONNECTION = Statement(
+    ScimLog.select().where(ScimLog.connection == place("connection")).order_by(ScimLog.id.desc()).limit(place("limit"))
+)
 _LOG_OF_CORRELATION = Statement(ScimLog.select().where(ScimLog.correlation_id == place("correlation_id")).order_by(ScimLog.id))
 _COUNT = Statement(
-    Counter.insert({Counter.node: place("node"), Counter.type: place("type"), Counter.shard: place("shard"), Counter.value: place("delta")}).on_conflict(
-        conflict_target=[Counter.node, Counter.type, Counter.shard], update={Counter.value: Counter.value + place("delta")}
-    )
+    Counter.insert(
+        {Counter.node: place("node"), Counter.type: place("type"), Counter.shard: place("shard"), Counter.value: place("delta")}
+    ).on_conflict(conflict_target=[Counter.node, Counter.type, Counter.shard], update={Counter.value: Counter.value + place("delta")})
 )
 _TOTALS = Statement(
     Counter.select(Counter.value)
@@ -155,7 +157,9 @@ def list_log(database: Database, node_id: NodeId, *, connection: str | None, lim
     """Return the latest requests at a node, newest first."""
     if connection is None:
         return [LogRow(*row) for row in database.rows(_LOG, node=node_id, limit=limit)]
-    return [entry for row in database.rows(_LOG_OF_CONNECTION, connection=connection, limit=limit) if (entry := LogRow(*row)).node == node_id]
+    return [
+        entry for row in database.rows(_LOG_OF_CONNECTION, connection=connection, limit=limit) if (entry := LogRow(*row)).node == node_id
+    ]
 
 
 def list_log_of_correlation(database: Database, correlation_id: str) -> list[LogRow]:

@@ -26,11 +26,15 @@ def place(name: str) -> pw.Value:
 
 def places(model: type[pw.Model]) -> dict[pw.Field, pw.Value]:
     """Return an insert of every column of a table, each from the place of its name."""
-    return {field: place(field.name) for field in model._meta.sorted_fields}  # noqa: SLF001 -- peewee's documented introspection
+    return {field: place(field.name) for field in model._meta.sorted_fields}
 
 
-class Duplicate(Exception):  # noqa: N818 -- the fact, not a fault
+class Duplicate(Exception):
     """A row with the same unique key exists already."""
+
+
+class DatabaseUnavailable(Exception):
+    """The database cannot serve now: locked, full, read-only, gone or damaged. `str()` is one line for the log."""
 
 
 class Statement:
@@ -51,17 +55,17 @@ class Database:
         self.engine = engine
         self._compiled: dict[Statement, tuple[str, tuple[Any, ...]]] = {}
 
-    def rows(self, statement: Statement, /, **values: Any) -> list[Row]:  # noqa: ANN401 -- integers, text or None, as the columns are
+    def rows(self, statement: Statement, /, **values: Any) -> list[Row]:
         """Run `statement` and return all its rows."""
         found: list[Row] = self._run(statement, values).fetchall()
         return found
 
-    def row(self, statement: Statement, /, **values: Any) -> Row | None:  # noqa: ANN401
+    def row(self, statement: Statement, /, **values: Any) -> Row | None:
         """Run `statement` and return its first row, or None."""
         found: Row | None = self._run(statement, values).fetchone()
         return found
 
-    def write(self, statement: Statement, /, **values: Any) -> int:  # noqa: ANN401
+    def write(self, statement: Statement, /, **values: Any) -> int:
         """Run `statement` and return how many rows it touched.
 
         Raises Duplicate if a row with the same unique key exists.
@@ -77,8 +81,15 @@ class Database:
     def select(self, query: pw.Query) -> list[Row]:
         """Run a query that was built for this one call, such as a search."""
         sql, values = self.engine.get_sql_context().parse(query)
-        found: list[Row] = self.engine.execute_sql(sql, values).fetchall()
+        with _translated():
+            found: list[Row] = self.engine.execute_sql(sql, values).fetchall()
         return found
+
+    def script(self, sql: str) -> list[Row]:
+        """Run one statement of a migration and return its rows, if it has any."""
+        with _translated():
+            cursor = self.engine.execute_sql(sql)
+            return cursor.fetchall() if cursor.description else []
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -89,7 +100,7 @@ class Database:
         if self.engine.in_transaction():
             yield
             return
-        with self.engine.atomic("IMMEDIATE"):
+        with _translated(), self.engine.atomic("IMMEDIATE"):
             yield
 
     def close(self) -> None:
@@ -110,6 +121,17 @@ class Database:
             if "unique" in str(error).casefold():
                 raise Duplicate(str(error)) from error
             raise
+        except pw.OperationalError as error:
+            raise DatabaseUnavailable(str(error)) from error
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Raise the engine's operational errors as DatabaseUnavailable."""
+    try:
+        yield
+    except pw.OperationalError as error:
+        raise DatabaseUnavailable(str(error)) from error
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401

@@ -38,21 +38,31 @@ _CHANGE = Statement(
 )
 _LINKED = Statement(
     Link.select(Link.account).where(
-        (Link.node == place("node")) & (Link.provider == place("provider")) & (Link.issuer == place("issuer")) & (Link.subject == place("subject"))
+        (Link.node == place("node"))
+        & (Link.provider == place("provider"))
+        & (Link.issuer == place("issuer"))
+        & (Link.subject == place("subject"))
     )
 )
 _SUBJECT = Statement(Link.select(Link.subject).where((Link.provider == place("provider")) & (Link.account == place("account"))))
 _INSERT_LINK = Statement(Link.insert(places(Link)))
 _USE_LINK = Statement(
     Link.update({Link.used_at: place("used_at")}).where(
-        (Link.node == place("node")) & (Link.provider == place("provider")) & (Link.issuer == place("issuer")) & (Link.subject == place("subject"))
+        (Link.node == place("node"))
+        & (Link.provider == place("provider"))
+        & (Link.issuer == place("issuer"))
+        & (Link.subject == place("subject"))
     )
 )
 _DELETE_LINK = Statement(Link.delete().where((Link.provider == place("provider")) & (Link.account == place("account"))))
 _DELETE_LINKS = Statement(Link.delete().where(Link.account == place("account")))
 _METHODS = Statement(
     AccountProviderTable.select(
-        AccountProviderTable.provider, AccountProviderTable.position, AccountProviderTable.federated_login, ProviderTable.idp_key, ProviderTable.name
+        AccountProviderTable.provider,
+        AccountProviderTable.position,
+        AccountProviderTable.federated_login,
+        ProviderTable.idp_key,
+        ProviderTable.name,
     )
     .join(ProviderTable, on=(ProviderTable.id == AccountProviderTable.provider))
     .where(AccountProviderTable.account == place("account"))
@@ -69,7 +79,10 @@ _BY_FEDERATED_LOGIN = Statement(
     Account.select(*_CANDIDATE)
     .join(AccountProviderTable, on=(AccountProviderTable.account == Account.id))
     .where(
-        (AccountProviderTable.provider == place("provider")) & (AccountProviderTable.federated_login_key == place("value")) & _IN_SIGHT & _LIVE
+        (AccountProviderTable.provider == place("provider"))
+        & (AccountProviderTable.federated_login_key == place("value"))
+        & _IN_SIGHT
+        & _LIVE
     )
 )
 _BY_LOGIN = Statement(
@@ -164,7 +177,14 @@ def find_linked_subject(database: Database, provider_id: ProviderId, account_id:
 def insert_link(database: Database, provider: IdentityProvider, issuer: str, subject: str, account_id: AccountId, now: Instant) -> None:
     """Bind a subject to an account. Raises Duplicate if either is bound at this provider."""
     database.write(
-        _INSERT_LINK, node=provider.node, provider=provider.id, issuer=issuer, subject=subject, account=account_id, created_at=now, used_at=now
+        _INSERT_LINK,
+        node=provider.node,
+        provider=provider.id,
+        issuer=issuer,
+        subject=subject,
+        account=account_id,
+        created_at=now,
+        used_at=now,
     )
 
 

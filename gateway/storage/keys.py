@@ -29,7 +29,10 @@ _COLUMNS = tuple(getattr(KeyTable, field.name) for field in dataclasses.fields(S
 _SIGNING = Statement(
     KeyTable.select(*_COLUMNS)
     .where(
-        (KeyTable.node == place("node")) & (KeyTable.alg == place("alg")) & (KeyTable.active_from <= place("now")) & KeyTable.retired_at.is_null()
+        (KeyTable.node == place("node"))
+        & (KeyTable.alg == place("alg"))
+        & (KeyTable.active_from <= place("now"))
+        & KeyTable.retired_at.is_null()
     )
     .order_by(KeyTable.active_from.desc())
     .limit(1)

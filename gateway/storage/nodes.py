@@ -34,7 +34,14 @@ _DOMAIN_COLUMNS = tuple(getattr(DomainTable, field.name) for field in dataclasse
 
 _BY_ID = Statement(NodeTable.select(*_COLUMNS).where(NodeTable.id == place("id")))
 _BY_SLUG = Statement(NodeTable.select(*_COLUMNS).where(NodeTable.slug == place("slug")))
-_BY_PLACE = Statement(NodeTable.select(*_COLUMNS).where((NodeTable.issuer_host == place("host")) & (NodeTable.issuer_path == place("path"))))
+DEEPEST_ISSUER = 3
+"""Segments that an issuer's path may have: `/t/<slug>` has two."""
+_BY_PLACE = Statement(
+    NodeTable.select(*_COLUMNS)
+    .where((NodeTable.issuer_host == place("host")) & NodeTable.issuer_path.in_([place(f"path{at}") for at in range(DEEPEST_ISSUER + 1)]))
+    .order_by(pw.fn.LENGTH(NodeTable.issuer_path).desc())
+    .limit(1)
+)
 _HOST = Statement(NodeTable.select(NodeTable.id).where(NodeTable.issuer_host == place("host")).limit(1))
 _ALL = Statement(NodeTable.select(*_COLUMNS).order_by(NodeTable.slug))
 _CHAIN = Statement(
@@ -54,7 +61,9 @@ _WITHIN = Statement(
 )
 _INSERT = Statement(NodeTable.insert(places(NodeTable)))
 _INSERT_NAMESPACE = Statement(Namespace.insert(places(Namespace)))
-_INSERT_SELF = Statement(NodeAncestry.insert({NodeAncestry.ancestor: place("id"), NodeAncestry.descendant: place("id"), NodeAncestry.depth: 0}))
+_INSERT_SELF = Statement(
+    NodeAncestry.insert({NodeAncestry.ancestor: place("id"), NodeAncestry.descendant: place("id"), NodeAncestry.depth: 0})
+)
 _INSERT_ANCESTORS = Statement(
     NodeAncestry.insert_from(
         NodeAncestry.select(NodeAncestry.ancestor, place("id"), NodeAncestry.depth + 1).where(NodeAncestry.descendant == place("parent")),
@@ -80,13 +89,17 @@ _DOMAIN_OF_NODE = Statement(
         (DomainTable.node == place("node")) & (DomainTable.name == place("name")) & (DomainTable.kind == place("kind"))
     )
 )
-_DOMAINS_OF_NODE = Statement(DomainTable.select(*_DOMAIN_COLUMNS).where(DomainTable.node == place("node")).order_by(DomainTable.name, DomainTable.kind))
+_DOMAINS_OF_NODE = Statement(
+    DomainTable.select(*_DOMAIN_COLUMNS).where(DomainTable.node == place("node")).order_by(DomainTable.name, DomainTable.kind)
+)
 _PROVED = Statement(
     DomainTable.select(*_DOMAIN_COLUMNS).where((DomainTable.proved_name == place("name")) & (DomainTable.kind == place("kind")))
 )
 _INSERT_DOMAIN = Statement(DomainTable.insert(places(DomainTable)))
 _PROVE_DOMAIN = Statement(
-    DomainTable.update({DomainTable.proved_name: DomainTable.name, DomainTable.verified_at: place("at")}).where(DomainTable.id == place("id"))
+    DomainTable.update({DomainTable.proved_name: DomainTable.name, DomainTable.verified_at: place("at")}).where(
+        DomainTable.id == place("id")
+    )
 )
 _DELETE_DOMAIN = Statement(DomainTable.delete().where(DomainTable.id == place("id")))
 
@@ -104,8 +117,11 @@ def find_node_by_slug(database: Database, slug: str) -> Node | None:
 
 
 def find_node_by_issuer_place(database: Database, host: str, path: str) -> Node | None:
-    """Return the node whose stored issuer has this host (with port) and path."""
-    row = database.row(_BY_PLACE, host=host, path=path)
+    """Return the node whose stored issuer has this host (with port) and a path that `path` lies at or below; the longest one wins."""
+    segments = path.split("/")[1 : DEEPEST_ISSUER + 1]
+    prefixes = ["".join(f"/{segment}" for segment in segments[:length]) for length in range(len(segments) + 1)]
+    prefixes += [""] * (DEEPEST_ISSUER + 1 - len(prefixes))
+    row = database.row(_BY_PLACE, host=host, **{f"path{at}": prefix for at, prefix in enumerate(prefixes)})
     return _node(row) if row else None
 
 
@@ -151,9 +167,7 @@ def insert_node(database: Database, node: Node) -> None:
     """
     place_of = urlsplit(node.issuer)
     values = {field.name: getattr(node, field.name) for field in dataclasses.fields(node)}
-    database.write(
-        _INSERT, **values, issuer_host=place_of.netloc, issuer_path=place_of.path, self_managed_profile=0, disabled_by=None
-    )
+    database.write(_INSERT, **values, issuer_host=place_of.netloc, issuer_path=place_of.path, self_managed_profile=0, disabled_by=None)
     if node.parent is not None:
         database.write(_INSERT_ANCESTORS, id=node.id, parent=node.parent)
     database.write(_INSERT_SELF, id=node.id)

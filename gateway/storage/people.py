@@ -33,7 +33,9 @@ _DELETED_BY_NAME = Statement(
     .limit(1)
 )
 _OF_NODE = Statement(
-    AccountTable.select(*COLUMNS).where((AccountTable.home == place("node")) & AccountTable.deleted_at.is_null()).order_by(AccountTable.login_key)
+    AccountTable.select(*COLUMNS)
+    .where((AccountTable.home == place("node")) & AccountTable.deleted_at.is_null())
+    .order_by(AccountTable.login_key)
 )
 _EMAIL_TAKEN = Statement(
     AccountTable.select(AccountTable.id)
@@ -47,7 +49,8 @@ _EMAIL_TAKEN = Statement(
 )
 _INSERT = Statement(AccountTable.insert(places(AccountTable)))
 _CHANGE = Statement(
-    AccountTable.update({field: value for field, value in places(AccountTable).items() if field.name not in {"id", "version"}}
+    AccountTable.update(
+        {field: value for field, value in places(AccountTable).items() if field.name not in {"id", "version"}}
         | {AccountTable.version: place("version")}
     ).where((AccountTable.id == place("id")) & (AccountTable.version == place("expected")))
 )
@@ -59,12 +62,12 @@ _DELETE_VALUES = Statement(ScimValue.delete().where(ScimValue.account == place("
 _EXTERNAL_ID = Statement(
     ExternalId.select(ExternalId.value).where((ExternalId.connection == place("connection")) & (ExternalId.account == place("account")))
 )
-_DELETE_EXTERNAL_ID = Statement(ExternalId.delete().where((ExternalId.connection == place("connection")) & (ExternalId.account == place("account"))))
+_DELETE_EXTERNAL_ID = Statement(
+    ExternalId.delete().where((ExternalId.connection == place("connection")) & (ExternalId.account == place("account")))
+)
 _DELETE_EXTERNAL_IDS = Statement(ExternalId.delete().where(ExternalId.account == place("account")))
 _INSERT_EXTERNAL_ID = Statement(ExternalId.insert(places(ExternalId)))
-_MEMBERSHIPS = Statement(
-    MembershipTable.select().where(MembershipTable.account == place("account")).order_by(MembershipTable.created_at)
-)
+_MEMBERSHIPS = Statement(MembershipTable.select().where(MembershipTable.account == place("account")).order_by(MembershipTable.created_at))
 _INSERT_MEMBERSHIP = Statement(MembershipTable.insert(places(MembershipTable)))
 _ACCEPT_MEMBERSHIP = Statement(
     MembershipTable.update({MembershipTable.state: "accepted", MembershipTable.accepted_at: place("at")}).where(

@@ -21,12 +21,16 @@ _FIND = Statement(
 )
 _BY_ID = Statement(PartyTable.select(*_COLUMNS).where((PartyTable.client_id == place("client_id")) & PartyTable.deleted_at.is_null()))
 _OF_NODE = Statement(
-    PartyTable.select(*_COLUMNS).where((PartyTable.node == place("node")) & PartyTable.deleted_at.is_null()).order_by(PartyTable.name, PartyTable.client_id)
+    PartyTable.select(*_COLUMNS)
+    .where((PartyTable.node == place("node")) & PartyTable.deleted_at.is_null())
+    .order_by(PartyTable.name, PartyTable.client_id)
 )
 _INSERT = Statement(PartyTable.insert(places(PartyTable)))
 _DISABLE = Statement(PartyTable.update({PartyTable.disabled_at: place("at")}).where(PartyTable.client_id == place("client_id")))
 _DELETE = Statement(
-    PartyTable.update({PartyTable.deleted_at: place("at"), PartyTable.disabled_at: place("at")}).where(PartyTable.client_id == place("client_id"))
+    PartyTable.update({PartyTable.deleted_at: place("at"), PartyTable.disabled_at: place("at")}).where(
+        PartyTable.client_id == place("client_id")
+    )
 )
 _INSERT_SECRET = Statement(ClientSecret.insert(places(ClientSecret)))
 _SECRET = Statement(

@@ -20,20 +20,20 @@ def migrate(database: Database) -> int:
     Safe to call from several processes at once: the write lock lets one in, and the others find nothing left to do.
     """
     with database.transaction():
-        database.engine.execute_sql("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)")
+        database.script("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)")
         reached = version(database)
         for number, text in sorted(migrations().items()):
             if number > reached:
                 for statement in _statements(text):
-                    database.engine.execute_sql(statement)
-                database.engine.execute_sql(f"INSERT INTO schema_version (version) VALUES ({number:d})")
+                    database.script(statement)
+                database.script(f"INSERT INTO schema_version (version) VALUES ({number:d})")
                 reached = number
     return reached
 
 
 def version(database: Database) -> int:
     """Return the number of the last migration that ran; 0 for an empty database that has the version table."""
-    return int(database.engine.execute_sql("SELECT COALESCE(MAX(version), 0) FROM schema_version").fetchone()[0])
+    return int(database.script("SELECT COALESCE(MAX(version), 0) FROM schema_version")[0][0])
 
 
 def is_current(database: Database) -> bool:

@@ -109,7 +109,7 @@ def import_key_set(document: Mapping[str, object]) -> KeySet:
     """
     members = document.get("keys")
     if not isinstance(members, list):
-        raise ValueError("the key set has no list named keys")  # noqa: TRY004  one exception type tells every fault of the document
+        raise ValueError("the key set has no list named keys")
     keys = [_import_key(member) for member in members[:MAX_KEYS] if isinstance(member, dict)]
     return KeySet(tuple(key for key in keys if key is not None))
 

@@ -18,7 +18,7 @@ def other_rsa_key() -> ForgeKey:
 
 @pytest.fixture(scope="session")
 def weak_rsa_key() -> ForgeKey:
-    return ForgeKey("weak", "RS256", rsa.generate_private_key(65537, 1024))  # noqa: S505  the weakness is what is tested
+    return ForgeKey("weak", "RS256", rsa.generate_private_key(65537, 1024))
 
 
 @pytest.fixture(scope="session")

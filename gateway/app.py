@@ -1,0 +1,41 @@
+"""Builds the house for a web server: doors hung, middleware in front, refusals translated."""
+
+from collections.abc import Iterable
+
+from flask import Blueprint, Flask
+
+from federation.downstream import blueprint as downstream
+from federation.upstream import blueprint as upstream
+from gateway.http import headers
+from gateway.http.requests import EXTENSION
+from gateway.http.tenancy import Tenancy, require_known_host
+from gateway.services.house import House
+from gateway.settings import Settings
+from gateway.web import errors as web_errors
+from gateway.web import health, help_pages, sign_in
+from gateway.wiring import open_house
+from scim import blueprint as scim
+
+
+def create_app(settings: Settings) -> Flask:
+    """Return the gateway for a WSGI server. Raises SettingsError for a setting that stands in the way."""
+    return build_app(open_house(settings))
+
+
+def build_app(house: House) -> Flask:
+    """Return the gateway that stands in an open house."""
+    app = Flask("gateway.web", static_url_path="/static")
+    app.extensions[EXTENSION] = house
+    app.url_map.strict_slashes = False
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
+    app.before_request(require_known_host)
+    app.after_request(headers.apply)
+    for door in _doors():
+        app.register_blueprint(door)
+    web_errors.register(app)
+    app.wsgi_app = Tenancy(app.wsgi_app, house)  # type: ignore[method-assign]  # Flask's documented way to wrap
+    return app
+
+
+def _doors() -> Iterable[Blueprint]:
+    return (scim.door, upstream.door, downstream.door, sign_in.door, help_pages.door, health.door)

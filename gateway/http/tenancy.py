@@ -1,0 +1,89 @@
+"""Which tenant is this? The node is found by host and path among the stored issuers (decisions.md 3).
+
+A middleware in front of Flask moves the issuer's path from PATH_INFO to SCRIPT_NAME, so that doors see paths below an issuer only. A
+request that belongs to no issuer is one of the whole platform. A host that no issuer and no setting knows is answered 421.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from flask import request
+
+from gateway.domain.errors import Refusal
+from gateway.domain.nodes import Node
+from gateway.domain.values import new_correlation_id
+from gateway.http.endpoints import AUTHORIZATION_SERVER_METADATA, HEALTH, READY
+from gateway.services import nodes
+from gateway.services.house import House
+from gateway.storage.database import DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+NODE = "moongate.node"
+CORRELATION = "moongate.correlation"
+HOST_KNOWN = "moongate.host_known"
+FAULT = "moongate.fault"
+_ANY_HOST = frozenset({HEALTH, READY})
+"""Load balancers ask by address; these paths tell nothing about anybody."""
+
+
+class Tenancy:
+    """The middleware; see the module's first lines."""
+
+    def __init__(self, app: "WSGIApplication", house: House) -> None:
+        """Wrap `app`."""
+        self._app = app
+        self._house = house
+        self._own_host = urlsplit(house.settings.public_url).netloc.lower()
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Find the node, then let the app answer."""
+        environ[CORRELATION] = new_correlation_id(self._house.entropy)
+        try:
+            self._place(environ, _host(environ), environ.get("PATH_INFO", ""))
+        except DatabaseUnavailable as error:
+            # The app answers it like any other fault, in the form of the door that was asked.
+            environ[FAULT] = error
+        return self._app(environ, start_response)
+
+    def _place(self, environ: "WSGIEnvironment", host: str, path: str) -> None:
+        metadata = path.startswith(AUTHORIZATION_SERVER_METADATA)
+        node = nodes.find_issuer(self._house.database, host, path.removeprefix(AUTHORIZATION_SERVER_METADATA) if metadata else path)
+        if node is not None:
+            issuer_path = urlsplit(node.issuer).path
+            environ[NODE] = node
+            environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + issuer_path
+            environ["PATH_INFO"] = AUTHORIZATION_SERVER_METADATA if metadata else path[len(issuer_path) :]
+        environ[HOST_KNOWN] = (
+            node is not None or host == self._own_host or path in _ANY_HOST or nodes.is_issuer_host(self._house.database, host)
+        )
+
+
+def _host(environ: "WSGIEnvironment") -> str:
+    """Return the host asked for, without the port that its scheme implies."""
+    host = str(environ.get("HTTP_HOST", "")).lower()
+    return host.removesuffix(":443" if environ.get("wsgi.url_scheme") == "https" else ":80")
+
+
+def require_known_host() -> None:
+    """Refuse a host that no issuer has; for the app's `before_request` (openid.md 84)."""
+    if isinstance(fault := request.environ.get(FAULT), DatabaseUnavailable):
+        raise fault
+    if not request.environ.get(HOST_KNOWN):
+        raise Refusal("E_Host_Unknown")
+
+
+def current_node() -> Node:
+    """Return the node of the request's issuer, or refuse a path that only exists below an issuer."""
+    node = request.environ.get(NODE)
+    if not isinstance(node, Node):
+        raise Refusal("E_Not_Found")
+    return node
+
+
+def find_current_node() -> Node | None:
+    """Return the node of the request's issuer, or None."""
+    node = request.environ.get(NODE)
+    return node if isinstance(node, Node) else None

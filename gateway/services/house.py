@@ -1,0 +1,44 @@
+"""What a process holds once, whoever uses it: server, command line or worker."""
+
+from dataclasses import dataclass
+
+from gateway.domain.audit import Actor, ActorKind, Channel
+from gateway.domain.ports import HttpFetcher
+from gateway.domain.values import Clock, Entropy, new_correlation_id
+from gateway.services.context import Context, Urls
+from gateway.settings import Settings
+from gateway.storage.database import Database
+from gateway.tokens.keyring import KeyRing
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The open house: settings, database, keys, and the ways to the outside."""
+
+    settings: Settings
+    database: Database
+    keyring: KeyRing
+    urls: Urls
+    fetcher: HttpFetcher
+    clock: Clock
+    entropy: Entropy
+
+    def context(self, actor: Actor, *, correlation_id: str = "", address: str = "") -> Context:
+        """Return the surroundings of one act, under a new correlation id unless one is given."""
+        return Context(
+            database=self.database,
+            clock=self.clock,
+            entropy=self.entropy,
+            keyring=self.keyring,
+            urls=self.urls,
+            actor=actor,
+            correlation_id=correlation_id or new_correlation_id(self.entropy),
+            address=address,
+        )
+
+
+OPERATOR = Actor(ActorKind.OPERATOR, "", Channel.COMMAND_LINE)
+"""Somebody with a shell on the machine."""
+
+WORKER = Actor(ActorKind.SYSTEM, "worker", Channel.JOB)
+"""The gateway itself, doing a job."""

@@ -1,0 +1,136 @@
+"""The only reader of the environment: one frozen `Settings`, validated once (interfaces.md section 2)."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import SplitResult, urlsplit
+
+from gateway.domain.outbound import OutboundRule, parse_outbound_allow
+
+MINIMUM_KEY_LENGTH = 32
+"""Characters of a secret key: fewer cannot hold 128 random bits in any usual spelling."""
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the one line names it and says what it takes. Its value is never shown: it may be a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything the environment decides."""
+
+    home: Path
+    database_url: str
+    public_url: str
+    """Where the outside reaches us, without a slash at its end."""
+    public_url_given: bool
+    """Whether somebody set it: demanded for a bind beyond loopback (decisions.md 49)."""
+    tenant_url: str
+    """Pattern with `{slug}` for issuers of new nodes."""
+    secret_keys: tuple[str, ...]
+    """Newest first; empty: kept in the home."""
+    limits_url: str
+    smtp_url: str
+    outbound_allow: tuple[OutboundRule, ...]
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    log_format: str
+    """`text`, `json`, or empty: text on a terminal, else json."""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Return the settings of an environment. Raises SettingsError for the first wrong value."""
+        home = Path(environ.get("MOONGATE_HOME") or "./var").absolute()
+        public_url = _origin("MOONGATE_PUBLIC_URL", environ.get("MOONGATE_PUBLIC_URL") or "http://localhost:8000")
+        database_url = _database_url(environ.get("MOONGATE_DATABASE_URL") or f"sqlite:///{home / 'moongate.db'}")
+        secret_keys = _secret_keys(environ.get("MOONGATE_SECRET_KEYS", ""))
+        return cls(
+            home=home,
+            database_url=database_url,
+            public_url=public_url,
+            public_url_given=bool(environ.get("MOONGATE_PUBLIC_URL")),
+            tenant_url=_tenant_url(environ.get("MOONGATE_TENANT_URL") or f"{public_url}/t/{{slug}}"),
+            secret_keys=secret_keys,
+            limits_url=_scheme("MOONGATE_LIMITS_URL", environ.get("MOONGATE_LIMITS_URL", ""), ("valkey", "redis")),
+            smtp_url=_scheme("MOONGATE_SMTP_URL", environ.get("MOONGATE_SMTP_URL", ""), ("smtp", "smtps")),
+            outbound_allow=_outbound_allow(environ.get("MOONGATE_OUTBOUND_ALLOW", "")),
+            trusted_proxies=_networks("MOONGATE_TRUSTED_PROXIES", environ.get("MOONGATE_TRUSTED_PROXIES", "")),
+            log_format=_among("MOONGATE_LOG_FORMAT", environ.get("MOONGATE_LOG_FORMAT", ""), ("", "text", "json")),
+        )
+
+
+def settings_of_process() -> Settings:
+    """Return the settings of this process. Raises SettingsError for the first wrong value."""
+    return Settings.from_env(os.environ)
+
+
+def _origin(name: str, text: str) -> str:
+    """Return an http(s) URL without query, fragment and final slash."""
+    url = text.rstrip("/")
+    parts = _split(name, url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
+        _refuse(name, "must be an http or https URL without user, query and fragment, such as https://id.example.com")
+    return url
+
+
+def _tenant_url(text: str) -> str:
+    """Return the pattern of new issuers; `{slug}` stands in its host or its path once."""
+    if text.count("{slug}") != 1:
+        _refuse("MOONGATE_TENANT_URL", "must hold {slug} once, such as https://{slug}.id.example.com")
+    _origin("MOONGATE_TENANT_URL", text.replace("{slug}", "slug"))
+    return text.rstrip("/")
+
+
+def _database_url(text: str) -> str:
+    if not re.fullmatch(r"sqlite:///.+", text):
+        _refuse("MOONGATE_DATABASE_URL", "must be sqlite:///<path>")
+    return text
+
+
+def _secret_keys(text: str) -> tuple[str, ...]:
+    keys = tuple(key.strip() for key in text.split(",") if key.strip())
+    if any(len(key) < MINIMUM_KEY_LENGTH for key in keys):
+        _refuse("MOONGATE_SECRET_KEYS", f"each key must have at least {MINIMUM_KEY_LENGTH} random characters")
+    return keys
+
+
+def _outbound_allow(text: str) -> tuple[OutboundRule, ...]:
+    try:
+        return parse_outbound_allow(text)
+    except ValueError as error:
+        raise SettingsError(f"MOONGATE_OUTBOUND_ALLOW: {error}") from error
+
+
+def _networks(name: str, text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise SettingsError(f"{name} must be networks such as 10.0.0.0/8, separated by commas") from error
+
+
+def _scheme(name: str, text: str, allowed: tuple[str, ...]) -> str:
+    if text and _split(name, text).scheme not in allowed:
+        _refuse(name, "must begin with " + " or ".join(f"{scheme}://" for scheme in allowed))
+    return text
+
+
+def _among(name: str, text: str, allowed: tuple[str, ...]) -> str:
+    if text not in allowed:
+        _refuse(name, "must be " + " or ".join(value for value in allowed if value))
+    return text
+
+
+def _split(name: str, text: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 -- reading it is the check: urlsplit looks at the port only then
+    except ValueError as error:
+        raise SettingsError(f"{name} is no URL") from error
+    return parts
+
+
+def _refuse(name: str, rule: str) -> NoReturn:
+    raise SettingsError(f"{name} {rule}")

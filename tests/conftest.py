@@ -1,0 +1,117 @@
+"""The house as tests open it: real SQLite, a clock that stands until it is moved, seeded randomness, and no way to the outside."""
+
+import random
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from gateway.app import build_app
+from gateway.domain.nodes import Node, NodeKind
+from gateway.domain.ports import Reply, Unreachable
+from gateway.domain.values import Instant
+from gateway.services import nodes
+from gateway.services.context import Context
+from gateway.services.house import OPERATOR, House
+from gateway.services.nodes import NewNode
+from gateway.settings import Settings
+from gateway.wiring import open_house
+
+START = Instant(1_790_000_000_000)
+"""2026-09-21T14:13:20Z: when every test begins."""
+
+
+@dataclass
+class Clock:
+    """Stands still until a test moves it."""
+
+    now: Instant = START
+
+    def __call__(self) -> Instant:
+        return self.now
+
+    def advance(self, *, seconds: float = 0, milliseconds: int = 0) -> None:
+        self.now = Instant(self.now + int(seconds * 1000) + milliseconds)
+
+
+class NoOutside:
+    """An HttpFetcher that reaches nobody."""
+
+    def get_json(self, url: str, *, private_outbound: bool, bearer: str | None = None) -> Mapping[str, object]:
+        raise Unreachable(f"tests have no outside: {url}")
+
+    def post_form(self, url: str, form: Mapping[str, str], *, private_outbound: bool, auth: tuple[str, str] | None = None) -> Reply:
+        raise Unreachable(f"tests have no outside: {url}")
+
+
+def settings_for(home: Path, **variables: str) -> Settings:
+    """The settings of a test in a folder of its own."""
+    return Settings.from_env({"MOONGATE_HOME": str(home), "MOONGATE_SECRET_KEYS": "k" * 64, **variables})
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with every migration and nothing else; each test gets a copy."""
+    home = tmp_path_factory.mktemp("migrated")
+    house = open_house(settings_for(home), clock=lambda: START, entropy=random.Random(0).randbytes)
+    house.database.script("PRAGMA wal_checkpoint(TRUNCATE)")
+    house.database.close()
+    return home / "moongate.db"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return settings_for(tmp_path)
+
+
+@pytest.fixture
+def house(settings: Settings, migrated: Path, clock: Clock) -> Iterator[House]:
+    shutil.copy(migrated, settings.home / "moongate.db")
+    opened = open_house(settings, clock=clock, entropy=random.Random(1).randbytes, fetcher=NoOutside())
+    yield opened
+    opened.database.close()
+
+
+@pytest.fixture
+def context(house: House) -> Context:
+    """An act of the operator."""
+    return house.context(OPERATOR)
+
+
+@pytest.fixture
+def app(house: House) -> Flask:
+    built = build_app(house)
+    built.testing = True
+    return built
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A browser, or any other caller, at http://localhost:8000."""
+    return app.test_client()
+
+
+@pytest.fixture
+def platform(context: Context) -> Node:
+    return nodes.create_platform(context, "Platform")
+
+
+@pytest.fixture
+def acme(context: Context, platform: Node) -> Node:
+    """A customer; its issuer is http://localhost:8000/t/acme."""
+    return nodes.create_node(context, platform.id, NewNode("acme", "Acme Ltd", NodeKind.CUSTOMER))
+
+
+@pytest.fixture
+def globex(context: Context, platform: Node) -> Node:
+    """Another customer, for whatever must not cross."""
+    return nodes.create_node(context, platform.id, NewNode("globex", "Globex", NodeKind.CUSTOMER))
