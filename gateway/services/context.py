@@ -75,6 +75,6 @@ class Context:
         self.record(event)
         audit.insert_outbox(self.database, self.new_log_id(), event, at=self.clock())
 
-    def enqueue(self, kind: str, node_id: NodeId, payload: dict[str, object], *, dedupe: str | None = None) -> None:
-        """Queue a job in the transaction that is open."""
-        jobs.insert_job(self.database, self.new_log_id(), kind, node_id, payload, dedupe=dedupe, now=self.clock())
+    def enqueue(self, kind: str, node_id: NodeId, payload: dict[str, object], *, dedupe: str | None = None, lane: str = "") -> None:
+        """Queue a job in the transaction that is open; jobs of one lane run few at a time (`storage.jobs.insert_job`)."""
+        jobs.insert_job(self.database, self.new_log_id(), kind, node_id, payload, dedupe=dedupe, now=self.clock(), lane=lane)

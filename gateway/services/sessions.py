@@ -1,17 +1,46 @@
-"""Ending what was opened: sessions, grants and refresh tokens, with every app told (decisions.md 32)."""
+"""Finding what is open, and ending it: sessions, grants and refresh tokens, with every app told (decisions.md 32)."""
 
 from collections.abc import Iterable
 
 from gateway.domain.audit import Event
-from gateway.domain.people import Account
-from gateway.domain.relying_party import Session
-from gateway.domain.values import AccountId, NodeId, SessionId
+from gateway.domain.nodes import Node, chain_epoch, lifetimes_of
+from gateway.domain.people import Account, may_stay
+from gateway.domain.relying_party import RelyingParty, Session
+from gateway.domain.values import MINUTE_MS, AccountId, NodeId, SessionId, hash_token
 from gateway.services.context import Context
-from gateway.storage import grants, sessions
+from gateway.storage import grants, nodes, people, sessions
 from gateway.storage.grants import Listener
+
+TOUCH_MS = MINUTE_MS
+"""How far `seen_at` may lag behind: a write for each request would cost more than the request."""
 
 BACKCHANNEL_LOGOUT = "backchannel_logout"
 """The kind of job that tells one app."""
+
+
+def find_live_session(context: Context, node: Node, unverified_secret: str) -> Session | None:
+    """Return the session of a browser's cookie at this issuer, and note that it is used; None when anything ended it.
+
+    It ends by itself when it is too old or idle, when home, issuer or one above them was switched off, and when its person may
+    not stay (decisions.md 16, 31).
+    """
+    session = sessions.find_session(context.database, node.id, hash_token(unverified_secret)) if unverified_secret else None
+    if session is None or not _alive(context, session):
+        return None
+    if session.seen_at + TOUCH_MS <= context.now():
+        sessions.touch_session(context.database, session.sid, context.now())
+    return session
+
+
+def _alive(context: Context, session: Session) -> bool:
+    now = context.now()
+    issuer_chain = nodes.list_chain(context.database, session.node)
+    if session.ended_at is not None or session.expires_at <= now or session.seen_at + lifetimes_of(issuer_chain).session_idle <= now:
+        return False
+    account = people.find_account(context.database, session.account)
+    if account is None or not may_stay(account, now):
+        return False
+    return session.epoch == chain_epoch(issuer_chain) + chain_epoch(nodes.list_chain(context.database, account.home))
 
 
 def end_all_of_account(context: Context, account: Account, reason: str) -> None:
@@ -47,6 +76,11 @@ def end_session_of_account(context: Context, account_id: AccountId, sid: Session
     return True
 
 
+def end_grants_of_app(context: Context, party: RelyingParty, reason: str) -> None:
+    """End all that an app was granted, in the transaction that is open; the app itself is not told: it is the one that goes."""
+    grants.end_grants_of_client(context.database, party.client_id, reason, context.now())
+
+
 def tell_apps_of_subtree(context: Context, node_id: NodeId, reason: str) -> None:
     """Queue that the apps of everybody in a subtree are told; what they hold died with the node's epoch (decisions.md 16)."""
     _tell(context, grants.list_listeners_of_node(context.database, node_id), reason)
@@ -60,4 +94,4 @@ def _tell(context: Context, listeners: Iterable[Listener], reason: str) -> None:
             "sid": listener.session,
             "reason": reason,
         }
-        context.enqueue(BACKCHANNEL_LOGOUT, listener.node, payload)
+        context.enqueue(BACKCHANNEL_LOGOUT, listener.node, payload, lane=listener.client_id)

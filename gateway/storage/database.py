@@ -4,13 +4,17 @@ peewee builds SQL text anew for each query, about 115 microseconds of it; a `Sta
 named places for its values, compiled once for each engine, and then only bound.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import peewee as pw
 
 Row = tuple[Any, ...]
+
+_UNAVAILABLE = (pw.OperationalError, pw.DatabaseError, pw.InternalError)
+"""Locked, full, read-only and gone; a file that is no database; a damaged one."""
 
 
 class _Place(str):
@@ -37,6 +41,34 @@ class DatabaseUnavailable(Exception):
     """The database cannot serve now: locked, full, read-only, gone or damaged. `str()` is one line for the log."""
 
 
+class Bell:
+    """Wakes whoever waits in this process, once for all rings since it last looked: a ring before the wait is not lost."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._rung = False
+
+    def ring(self) -> None:
+        """Wake the waiter now, or let its next wait end at once."""
+        with self._changed:
+            self._rung = True
+            self._changed.notify_all()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for a ring, at most so long; return whether there was one."""
+        with self._changed:
+            rung = self._changed.wait_for(lambda: self._rung, seconds)
+            self._rung = False
+            return rung
+
+
+class _Afterwards(threading.local):
+    """What each thread does once its open transaction is committed."""
+
+    def __init__(self) -> None:
+        self.acts: list[Callable[[], None]] = []
+
+
 class Statement:
     """One query, built once; see the module's first lines."""
 
@@ -53,6 +85,9 @@ class Database:
     def __init__(self, engine: pw.Database) -> None:
         """Take the engine that `open_database` made."""
         self.engine = engine
+        self.jobs_bell = Bell()
+        """Rung after a commit that queued a job."""
+        self._afterwards = _Afterwards()
         self._compiled: dict[Statement, tuple[str, tuple[Any, ...]]] = {}
 
     def rows(self, statement: Statement, /, **values: Any) -> list[Row]:
@@ -91,6 +126,11 @@ class Database:
             cursor = self.engine.execute_sql(sql)
             return cursor.fetchall() if cursor.description else []
 
+    def has_table(self, name: str) -> bool:
+        """Return whether the database has a table."""
+        with _translated():
+            return bool(self.engine.table_exists(name))
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Hold one writing transaction: all or nothing. Inside another it joins that one.
@@ -100,8 +140,21 @@ class Database:
         if self.engine.in_transaction():
             yield
             return
+        acts = self._afterwards.acts
+        acts.clear()
         with _translated(), self.engine.atomic("IMMEDIATE"):
             yield
+        # Copied first: what is done afterwards may open a transaction of its own.
+        due, acts[:] = tuple(acts), []
+        for act in due:
+            act()
+
+    def after_commit(self, act: Callable[[], None]) -> None:
+        """Do `act` once the transaction that is open is committed, never if it is rolled back; at once where none is open."""
+        if self.engine.in_transaction():
+            self._afterwards.acts.append(act)
+        else:
+            act()
 
     def close(self) -> None:
         """Close this thread's connection."""
@@ -121,7 +174,7 @@ class Database:
             if "unique" in str(error).casefold():
                 raise Duplicate(str(error)) from error
             raise
-        except pw.OperationalError as error:
+        except _UNAVAILABLE as error:
             raise DatabaseUnavailable(str(error)) from error
 
 
@@ -130,7 +183,7 @@ def _translated() -> Iterator[None]:
     """Raise the engine's operational errors as DatabaseUnavailable."""
     try:
         yield
-    except pw.OperationalError as error:
+    except _UNAVAILABLE as error:
         raise DatabaseUnavailable(str(error)) from error
 
 
@@ -150,5 +203,6 @@ def open_database(url: str) -> Database:
     if scheme != "sqlite" or not separator or not path:
         message = "only sqlite:///<path> is served"
         raise ValueError(message)
-    pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "busy_timeout": 15_000, "cache_size": -32_000}
-    return Database(pw.SqliteDatabase(path, pragmas=pragmas))
+    # The patience comes first: going over to WAL takes a lock too, and several processes may open a fresh database at once.
+    pragmas = {"busy_timeout": 15_000, "journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "cache_size": -32_000}
+    return Database(pw.SqliteDatabase(path, pragmas=pragmas, timeout=15))

@@ -1,22 +1,35 @@
 """Jobs: written in the transaction of the act that wants them, claimed with a lease, run at least once (decisions.md 39)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import peewee as pw
 
 from gateway.domain.values import Instant, NodeId
 from gateway.storage.database import Database, Statement, place, places
 from gateway.storage.tables.machinery import Job as JobTable
 
 _INSERT = Statement(JobTable.insert(places(JobTable)).on_conflict_ignore())
-_CLAIMABLE = (
-    JobTable.select(JobTable.id)
-    .where(
-        ((JobTable.state == "ready") & (JobTable.run_at <= place("now")))
-        | ((JobTable.state == "running") & (JobTable.lease_until <= place("now")))
+_IS_DUE = ((JobTable.state == "ready") & (JobTable.run_at <= place("now"))) | (
+    (JobTable.state == "running") & (JobTable.lease_until <= place("now"))
+)
+_ANY_DUE = Statement(JobTable.select(JobTable.id).where(_IS_DUE).limit(1))
+_RANKED = (
+    JobTable.select(
+        JobTable.id,
+        JobTable.lane,
+        JobTable.run_at,
+        pw.fn.ROW_NUMBER().over(partition_by=[JobTable.lane], order_by=[JobTable.run_at, JobTable.id]).alias("rank"),
     )
-    .order_by(JobTable.run_at)
+    .where(_IS_DUE)
+    .alias("ranked")
+)
+_CANDIDATES = Statement(
+    pw.Select([_RANKED], [_RANKED.c.id, _RANKED.c.lane])
+    .where((_RANKED.c.rank <= place("per_lane")) | (_RANKED.c.lane == ""))
+    .order_by(_RANKED.c.run_at, _RANKED.c.id)
     .limit(place("limit"))
 )
 _CLAIM = Statement(
@@ -28,19 +41,24 @@ _CLAIM = Statement(
             JobTable.attempts: JobTable.attempts + 1,
         }
     )
-    .where(JobTable.id.in_(_CLAIMABLE))
-    .returning(JobTable.id, JobTable.kind, JobTable.node, JobTable.payload, JobTable.attempts)
+    .where((JobTable.id == place("id")) & _IS_DUE)
+    .returning(JobTable.id, JobTable.kind, JobTable.node, JobTable.payload, JobTable.attempts, JobTable.lane)
+)
+_MINE = (JobTable.id == place("id")) & (JobTable.owner == place("owner")) & (JobTable.state == "running")
+_EXTEND = Statement(JobTable.update({JobTable.lease_until: place("lease_until")}).where(_MINE))
+_RELEASE = Statement(
+    JobTable.update({JobTable.state: "ready", JobTable.lease_until: None, JobTable.attempts: JobTable.attempts - 1}).where(_MINE)
 )
 _FINISH = Statement(
-    JobTable.update({JobTable.state: place("state"), JobTable.last_error: place("error"), JobTable.finished_at: place("now")}).where(
-        (JobTable.id == place("id")) & (JobTable.owner == place("owner")) & (JobTable.state == "running")
-    )
+    JobTable.update(
+        {JobTable.state: place("state"), JobTable.last_error: place("error"), JobTable.finished_at: place("now"), JobTable.dedupe: None}
+    ).where(_MINE)
 )
 _RETRY = Statement(
-    JobTable.update({JobTable.state: "ready", JobTable.last_error: place("error"), JobTable.run_at: place("run_at")}).where(
-        (JobTable.id == place("id")) & (JobTable.owner == place("owner")) & (JobTable.state == "running")
-    )
+    JobTable.update({JobTable.state: "ready", JobTable.last_error: place("error"), JobTable.run_at: place("run_at")}).where(_MINE)
 )
+_COUNTS = Statement(JobTable.select(JobTable.state, pw.fn.COUNT(JobTable.id)).group_by(JobTable.state))
+_FORGET = Statement(JobTable.delete().where((JobTable.state == "done") & (JobTable.finished_at < place("before"))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +71,32 @@ class Job:
     payload: Mapping[str, Any]
     attempts: int
     """This attempt among them."""
+    lane: str = ""
 
 
 def insert_job(
-    database: Database, job_id: str, kind: str, node_id: NodeId, payload: Mapping[str, object], *, dedupe: str | None, now: Instant
+    database: Database,
+    job_id: str,
+    kind: str,
+    node_id: NodeId,
+    payload: Mapping[str, object],
+    *,
+    dedupe: str | None,
+    now: Instant,
+    lane: str = "",
 ) -> None:
-    """Add a job that may run at once; one with the same `dedupe` is not added twice."""
+    """Add a job that may run at once; one with the same `dedupe` that is not over yet is not added twice.
+
+    Jobs of one `lane` (an app, say) run few at a time, so that a slow one delays nobody else. Whoever waits for jobs in this process is
+    woken once the transaction is committed.
+    """
     database.write(
         _INSERT,
         id=job_id,
         kind=kind,
         node=node_id,
         payload=json.dumps(payload, separators=(",", ":")),
+        lane=lane,
         dedupe=dedupe,
         state="ready",
         attempts=0,
@@ -75,13 +107,42 @@ def insert_job(
         created_at=now,
         finished_at=None,
     )
+    database.after_commit(database.jobs_bell.ring)
 
 
-def claim_jobs(database: Database, owner: str, *, now: Instant, lease_until: Instant, limit: int) -> list[Job]:
-    """Claim jobs that are due, or whose owner let its lease run out."""
+def claim_jobs(
+    database: Database, owner: str, *, now: Instant, lease_until: Instant, limit: int, busy: Mapping[str, int], per_lane: int
+) -> list[Job]:
+    """Claim jobs that are due, or whose owner let its lease run out, so that none of a lane's jobs beyond `per_lane` run here at once.
+
+    `busy` counts the jobs of each lane that run in this process already.
+    """
+    # Most looks find nothing; they take no write lock.
+    if limit <= 0 or database.row(_ANY_DUE, now=now) is None:
+        return []
+    taken = dict(busy)
+    claimed: list[Job] = []
     with database.transaction():
-        rows = database.rows(_CLAIM, owner=owner, now=now, lease_until=lease_until, limit=limit)
-    return [Job(row[0], row[1], row[2], json.loads(row[3]), row[4]) for row in rows]
+        for job_id, lane in database.rows(_CANDIDATES, now=now, per_lane=per_lane, limit=limit + per_lane * len(busy)):
+            if len(claimed) == limit or (lane and taken.get(lane, 0) >= per_lane):
+                continue
+            row = database.row(_CLAIM, id=job_id, owner=owner, now=now, lease_until=lease_until)
+            if row is not None:
+                taken[lane] = taken.get(lane, 0) + 1
+                claimed.append(Job(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5]))
+    return claimed
+
+
+def extend_leases(database: Database, jobs: Sequence[Job], owner: str, *, lease_until: Instant) -> None:
+    """Keep jobs that still run from being taken for those of a dead process."""
+    with database.transaction():
+        database.write_many(_EXTEND, [{"id": job.id, "owner": owner, "lease_until": lease_until} for job in jobs])
+
+
+def release_jobs(database: Database, jobs: Sequence[Job], owner: str) -> None:
+    """Give back jobs that were claimed and not begun."""
+    with database.transaction():
+        database.write_many(_RELEASE, [{"id": job.id, "owner": owner} for job in jobs])
 
 
 def finish_job(database: Database, job: Job, owner: str, *, state: str, error: str, now: Instant) -> bool:
@@ -92,3 +153,13 @@ def finish_job(database: Database, job: Job, owner: str, *, state: str, error: s
 def retry_job(database: Database, job: Job, owner: str, *, error: str, run_at: Instant) -> bool:
     """Put a job back for a later attempt; return False if another owner took it over."""
     return database.write(_RETRY, id=job.id, owner=owner, error=error, run_at=run_at) == 1
+
+
+def count_jobs(database: Database) -> dict[str, int]:
+    """Return how many jobs are in each state: `ready`, `running`, `done`, `dead`."""
+    return {row[0]: row[1] for row in database.rows(_COUNTS)}
+
+
+def forget_jobs(database: Database, *, before: Instant) -> int:
+    """Delete jobs that were done before an instant; dead ones stay for a person to see. Return how many there were."""
+    return database.write(_FORGET, before=before)

@@ -3,7 +3,7 @@
 import re
 from importlib import resources
 
-from gateway.storage.database import Database
+from gateway.storage.database import Database, DatabaseUnavailable
 
 _NAME = re.compile(r"(\d{4})_\w+\.sql")
 
@@ -17,11 +17,20 @@ def migrations() -> dict[int, str]:
 def migrate(database: Database) -> int:
     """Run the migrations that are missing, each with its number in one transaction, and return the version reached.
 
-    Safe to call from several processes at once: the write lock lets one in, and the others find nothing left to do.
+    Safe to call from several processes at once: the write lock lets one in, and the others find nothing left to do. A database that is
+    up to date is only read, so that a standing house needs no write lock to open.
+
+    Raises DatabaseUnavailable if a newer release migrated the database: this one could not keep what that one promises.
     """
+    newest = max(migrations())
+    if database.has_table("schema_version") and version(database) == newest:
+        return newest
     with database.transaction():
         database.script("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)")
         reached = version(database)
+        if reached > newest:
+            message = f"it is at version {reached} and this release knows {newest}: run the release that migrated it, or a newer one"
+            raise DatabaseUnavailable(message)
         for number, text in sorted(migrations().items()):
             if number > reached:
                 for statement in _statements(text):

@@ -96,8 +96,9 @@ CREATE TABLE sign_in_name (
 CREATE INDEX sign_in_name_account ON sign_in_name (account);
 
 -- Two locks an account: wrong passwords close the password path, wrong codes close every code step (decisions.md 23).
+-- `account` is no reference: guesses at names that nobody has are counted too, so that they cost the same writes.
 CREATE TABLE credential_lock (
-    account TEXT NOT NULL REFERENCES account (id),
+    account TEXT NOT NULL,
     path TEXT NOT NULL,
     attempts INTEGER NOT NULL,
     window_started_at BIGINT NOT NULL,
@@ -145,6 +146,9 @@ CREATE TABLE identity_provider (
     mfa_amr TEXT NOT NULL,
     mfa_acr TEXT NOT NULL,
     active INTEGER NOT NULL,
+    auth_method TEXT NOT NULL,
+    algorithms TEXT NOT NULL,
+    issuer_tenants TEXT NOT NULL,
     tested_at BIGINT,
     created_at BIGINT NOT NULL
 );
@@ -208,7 +212,9 @@ CREATE TABLE relying_party (
     second_factor_unsupported INTEGER NOT NULL,
     disabled_at BIGINT,
     deleted_at BIGINT,
-    created_at BIGINT NOT NULL
+    created_at BIGINT NOT NULL,
+    jwks TEXT NOT NULL,
+    jwks_uri TEXT NOT NULL
 );
 CREATE INDEX relying_party_node ON relying_party (node);
 
@@ -219,6 +225,15 @@ CREATE TABLE client_secret (
     expires_at BIGINT
 );
 CREATE INDEX client_secret_client ON client_secret (client_id);
+
+-- Assertions by which apps proved themselves, until they expire, so that none serves twice (RFC 7523 section 3, openid.md 26).
+CREATE TABLE client_assertion (
+    client_id TEXT NOT NULL REFERENCES relying_party (client_id),
+    jti_hash TEXT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    PRIMARY KEY (client_id, jti_hash)
+);
+CREATE INDEX client_assertion_expiry ON client_assertion (expires_at);
 
 CREATE TABLE role (
     id TEXT PRIMARY KEY,
@@ -283,6 +298,8 @@ CREATE TABLE sign_in (
     due TEXT NOT NULL,
     handle_hash TEXT,
     session TEXT,
+    refusal TEXT,
+    password_wanted INTEGER NOT NULL,
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
     finished_at BIGINT
@@ -337,6 +354,7 @@ CREATE TABLE app_grant (
 );
 CREATE INDEX app_grant_account ON app_grant (account) WHERE ended_at IS NULL;
 CREATE INDEX app_grant_session ON app_grant (session, client_id, created_at);
+CREATE INDEX app_grant_client ON app_grant (client_id) WHERE ended_at IS NULL;
 
 CREATE TABLE authorization_code (
     code_hash TEXT PRIMARY KEY,
@@ -450,6 +468,7 @@ CREATE TABLE job (
     kind TEXT NOT NULL,
     node TEXT NOT NULL,
     payload TEXT NOT NULL,
+    lane TEXT NOT NULL,
     dedupe TEXT,
     state TEXT NOT NULL,
     attempts INTEGER NOT NULL,

@@ -38,6 +38,7 @@ class Job(Table):
     kind = pw.TextField()
     node = pw.TextField()
     payload = pw.TextField()
+    lane = pw.TextField()
     dedupe = pw.TextField(null=True)
     state = pw.TextField()
     attempts = pw.IntegerField()
