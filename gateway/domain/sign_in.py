@@ -1,6 +1,7 @@
 """A sign-in: the stored attempt that every step returns to (openid.md section 6, decisions.md 20-22)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gateway.domain.relying_party import AuthorizationRequest, Means
@@ -26,6 +27,8 @@ class Step(StrEnum):
     CHOOSE_TENANT = "choose_tenant"
     RETURN_PROOF = "return_proof"
     """The first factor was proved here for a sign-in at another issuer: go back there (decisions.md 20)."""
+    REFUSED = "refused"
+    """A refusal is stored: its page is shown, with a way back to the app and to another account."""
     FINISHED = "finished"
 
 
@@ -39,6 +42,15 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredRefusal:
+    """Why somebody was refused, kept with the sign-in, so that its page can be shown again and the app told."""
+
+    code: str
+    data: Mapping[str, str] = field(default_factory=dict)
+    """The values that the catalogue's text names."""
+
+
+@dataclass(frozen=True, slots=True)
 class SignIn:
     """One attempt to sign in at an issuer, bound to one browser by a cookie."""
 
@@ -48,7 +60,7 @@ class SignIn:
     parent: SignInId | None
     """The sign-in at another issuer for which this one proves a first factor."""
     request: AuthorizationRequest | None
-    """The app's request; None where `parent` is set."""
+    """The app's request; where `parent` is set, that sign-in's, for what it says of prompt, age and hints."""
     correlation_id: str
     login: str
     """The name typed, kept to prefill the next page."""
@@ -61,6 +73,9 @@ class SignIn:
     created_at: Instant
     expires_at: Instant
     finished_at: Instant | None
+    refusal: StoredRefusal | None = None
+    password_wanted: bool = False
+    """Whether the person asked for the password page, whatever provider the domain names (decisions.md 21)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +92,8 @@ class UpstreamLeg:
 
 def next_step(sign_in: SignIn) -> Step:
     """Return what has to be done next, read from the stored state alone: no step calls another (conventions.md, lesson 7)."""
+    if sign_in.refusal is not None:
+        return Step.REFUSED
     if sign_in.session is not None:
         return Step.FINISHED
     if sign_in.due:

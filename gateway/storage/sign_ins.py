@@ -1,30 +1,17 @@
 """Sign-ins on their way: their stored state, and the legs to identity providers."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 from gateway.domain.relying_party import AuthorizationRequest, Level, Means
-from gateway.domain.sign_in import Path, Proof, SignIn, UpstreamLeg
-from gateway.domain.values import AccountId, Instant, SessionId, SignInId
+from gateway.domain.sign_in import Path, Proof, SignIn, StoredRefusal, UpstreamLeg
+from gateway.domain.values import AccountId, Instant, NodeId, SessionId, SignInId
 from gateway.storage.database import Database, Row, Statement, place, places
 from gateway.storage.tables.federation import SignIn as SignInTable
 from gateway.storage.tables.federation import UpstreamLeg as LegTable
 
-_COLUMNS = (
-    SignInTable.id,
-    SignInTable.node,
-    SignInTable.parent,
-    SignInTable.request,
-    SignInTable.correlation_id,
-    SignInTable.login,
-    SignInTable.proof,
-    SignInTable.tenant,
-    SignInTable.due,
-    SignInTable.session,
-    SignInTable.created_at,
-    SignInTable.expires_at,
-    SignInTable.finished_at,
-)
+_NAMES = tuple(field.name for field in fields(SignIn))
+_COLUMNS = tuple(getattr(SignInTable, name) for name in _NAMES)
 _IN_BROWSER = Statement(
     SignInTable.select(*_COLUMNS).where((SignInTable.id == place("id")) & (SignInTable.browser_hash == place("browser_hash")))
 )
@@ -33,16 +20,28 @@ _INSERT = Statement(SignInTable.insert(places(SignInTable)))
 _CHANGE = Statement(
     SignInTable.update(
         {
+            SignInTable.request: place("request"),
             SignInTable.login: place("login"),
             SignInTable.proof: place("proof"),
             SignInTable.tenant: place("tenant"),
             SignInTable.due: place("due"),
             SignInTable.session: place("session"),
+            SignInTable.refusal: place("refusal"),
+            SignInTable.password_wanted: place("password_wanted"),
         }
     ).where((SignInTable.id == place("id")) & SignInTable.finished_at.is_null())
 )
 _FINISH = Statement(
     SignInTable.update({SignInTable.finished_at: place("at")}).where((SignInTable.id == place("id")) & SignInTable.finished_at.is_null())
+)
+_REBIND = Statement(
+    SignInTable.update({SignInTable.browser_hash: place("browser_hash")}).where(
+        (SignInTable.id == place("id"))
+        & (SignInTable.node == place("node"))
+        & (SignInTable.browser_hash == place("handle_hash"))
+        & SignInTable.parent.is_null(False)
+        & SignInTable.finished_at.is_null()
+    )
 )
 _SET_HANDLE = Statement(SignInTable.update({SignInTable.handle_hash: place("handle_hash")}).where(SignInTable.id == place("id")))
 _TAKE_HANDLE = Statement(
@@ -78,7 +77,6 @@ def insert_sign_in(database: Database, sign_in: SignIn, *, browser_hash: str) ->
         node=sign_in.node,
         parent=sign_in.parent,
         browser_hash=browser_hash,
-        request=sign_in.request.to_json() if sign_in.request else None,
         correlation_id=sign_in.correlation_id,
         handle_hash=None,
         created_at=sign_in.created_at,
@@ -96,6 +94,11 @@ def change_sign_in(database: Database, sign_in: SignIn) -> bool:
 def finish_sign_in(database: Database, sign_in_id: SignInId, now: Instant) -> bool:
     """Finish a sign-in; return False if it was finished before, so that it leads to one answer only."""
     return database.write(_FINISH, id=sign_in_id, at=now) == 1
+
+
+def rebind_sign_in(database: Database, node_id: NodeId, sign_in_id: SignInId, *, handle_hash: str, browser_hash: str) -> bool:
+    """Bind a sign-in begun for another issuer's to the browser that brings its handle; return whether the handle was good: once."""
+    return database.write(_REBIND, id=sign_in_id, node=node_id, handle_hash=handle_hash, browser_hash=browser_hash) == 1
 
 
 def set_handle(database: Database, sign_in_id: SignInId, handle_hash: str) -> None:
@@ -143,12 +146,19 @@ def means_from_json(text: str) -> Means:
 
 def _changing(sign_in: SignIn) -> dict[str, object]:
     return {
+        "request": sign_in.request.to_json() if sign_in.request else None,
         "login": sign_in.login,
         "proof": _proof_to_json(sign_in.proof) if sign_in.proof else None,
         "tenant": sign_in.tenant,
         "due": sign_in.due,
         "session": sign_in.session,
+        "refusal": _refusal_to_json(sign_in.refusal) if sign_in.refusal else None,
+        "password_wanted": sign_in.password_wanted,
     }
+
+
+def _refusal_to_json(refusal: StoredRefusal) -> str:
+    return json.dumps({"code": refusal.code, "data": dict(refusal.data)}, separators=(",", ":"))
 
 
 def _proof_to_json(proof: Proof) -> str:
@@ -161,19 +171,14 @@ def _proof_from_json(text: str) -> Proof:
 
 
 def _sign_in(row: Row) -> SignIn:
-    sign_in_id, node, parent, request, correlation_id, login, proof, tenant, due, session, created_at, expires_at, finished_at = row
+    stored = dict(zip(_NAMES, row, strict=True))
     return SignIn(
-        id=sign_in_id,
-        node=node,
-        parent=parent,
-        request=AuthorizationRequest.from_json(request) if request else None,
-        correlation_id=correlation_id,
-        login=login,
-        proof=_proof_from_json(proof) if proof else None,
-        tenant=tenant,
-        due=due,
-        session=SessionId(session) if session else None,
-        created_at=created_at,
-        expires_at=expires_at,
-        finished_at=finished_at,
+        **stored
+        | {
+            "request": AuthorizationRequest.from_json(stored["request"]) if stored["request"] else None,
+            "proof": _proof_from_json(stored["proof"]) if stored["proof"] else None,
+            "session": SessionId(stored["session"]) if stored["session"] else None,
+            "refusal": StoredRefusal(**json.loads(stored["refusal"])) if stored["refusal"] else None,
+            "password_wanted": bool(stored["password_wanted"]),
+        }
     )

@@ -25,6 +25,9 @@ class IdentityProvider(Table):
     mfa_amr = pw.TextField()
     mfa_acr = pw.TextField()
     active = pw.IntegerField()
+    auth_method = pw.TextField()
+    algorithms = pw.TextField()
+    issuer_tenants = pw.TextField()
     tested_at = pw.BigIntegerField(null=True)
     created_at = pw.BigIntegerField()
 
@@ -76,6 +79,8 @@ class SignIn(Table):
     due = pw.TextField()
     handle_hash = pw.TextField(null=True)
     session = pw.TextField(null=True)
+    refusal = pw.TextField(null=True)
+    password_wanted = pw.IntegerField()
     created_at = pw.BigIntegerField()
     expires_at = pw.BigIntegerField()
     finished_at = pw.BigIntegerField(null=True)
