@@ -4,6 +4,8 @@ The catalogue is data, `catalogue.toml` beside this module (decisions.md 45): fo
 administrator, and one small table for each door that can answer with it. Nothing here knows HTTP; doors read their own table.
 """
 
+import re
+import string
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -52,6 +54,8 @@ class CatalogueEntry:
     """Commands that mend it, for `moongate explain`; `{name}` as in `user`."""
     example: Mapping[str, str] = field(default_factory=dict)
     """Values for `/help/errors/<code>`, where there is no refusal to take them from."""
+    shown_as: str = ""
+    """For a code that nobody may learn: the code that people see instead; empty for all others."""
 
 
 class Refusal(Exception):
@@ -74,17 +78,35 @@ class Refusal(Exception):
         """Return the code's entry in the catalogue."""
         return entry_of(self.code)
 
+    def disclosed(self) -> "Refusal":
+        """Return the refusal that people may see: this one, or the neutral one where nobody may learn the code (class C)."""
+        return Refusal(self.entry.shown_as, reason=self.code) if self.entry.shown_as else self
 
-class _Blanks(dict[str, Any]):
-    """Values by name, where an unknown one is shown as an ellipsis: a text must never fail because a value is missing."""
+
+class _Placeholders(dict[str, Any]):
+    """Values by name; one that is missing is shown as its name, as in a command to be completed: no text fails for want of a value."""
 
     def __missing__(self, key: str) -> str:
-        return "…"
+        return key.upper()
 
 
 def filled(text: str, data: Mapping[str, Any]) -> str:
-    """Return a text of the catalogue with the values it names."""
-    return text.format_map(_Blanks(data))
+    """Return a text of the catalogue with the values it names, without the sentences whose values are missing or empty."""
+    known = _Placeholders((name, value) for name, value in data.items() if value is not None and value != "")
+    sentences = _sentences(text)
+    whole = [sentence for sentence, names in sentences if names <= known.keys()]
+    return " ".join(whole or [sentences[0][0]]).format_map(known)
+
+
+def names_in(text: str) -> frozenset[str]:
+    """Return the names of the values that a text of the catalogue shows."""
+    return frozenset(name for _, name, _, _ in string.Formatter().parse(text) if name)
+
+
+def for_app(refusal: Refusal, correlation_id: str) -> str:
+    """Return the `error_description` for an app (RFC 6749 §4.1.2.1): code and title, but no value, because an app need not learn any."""
+    entry = refusal.disclosed().entry
+    return f"{entry.code}: {entry.title}. Correlation {correlation_id}"
 
 
 def entry_of(code: str) -> CatalogueEntry:
@@ -104,6 +126,14 @@ def catalogue() -> Mapping[str, CatalogueEntry]:
     return {code: _entry(code, table) for code, table in tomllib.loads(text).items()}
 
 
+_SENTENCE_END = re.compile(r"(?<=[.?!]) (?=[A-Z{])")
+
+
+@cache
+def _sentences(text: str) -> tuple[tuple[str, frozenset[str]], ...]:
+    return tuple((sentence, names_in(sentence)) for sentence in _SENTENCE_END.split(text))
+
+
 @cache
 def _by_key() -> Mapping[str, CatalogueEntry]:
     return {code.casefold(): entry for code, entry in catalogue().items()}
@@ -111,15 +141,17 @@ def _by_key() -> Mapping[str, CatalogueEntry]:
 
 def _entry(code: str, table: Mapping[str, Any]) -> CatalogueEntry:
     scim = table.get("scim")
+    disclosure = Disclosure(table["disclosure"])
     return CatalogueEntry(
         code=code,
         title=table["title"],
         user=table["user"],
         admin=table["admin"],
-        disclosure=Disclosure(table["disclosure"]),
+        disclosure=disclosure,
         page_status=table["page"]["status"],
         app_error=table.get("app", {}).get("error", ""),
         scim=ScimAnswer(scim["status"], scim.get("type", "")) if scim else None,
         remedies=tuple(table.get("remedies", ())),
         example=table.get("example", {}),
+        shown_as=table.get("shown_as", "E_Invalid_Credentials") if disclosure is Disclosure.NOBODY else "",
     )
