@@ -7,7 +7,7 @@ elements that a PATCH path names.
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NoReturn, TypeVar, assert_never
 
@@ -68,7 +68,8 @@ def microseconds(text: str) -> int | None:
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return round((moment - _EPOCH).total_seconds() * 1_000_000)
+    # Not by total_seconds(): a float of that size no longer holds every microsecond.
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def has_zone(text: str) -> bool:
