@@ -16,7 +16,7 @@ from gateway.domain.nodes import Node
 from gateway.domain.people import Account, AccountType, local_and_domain, require_email, require_login, require_text
 from gateway.domain.schema import JsonObject
 from gateway.domain.values import AccountId, ConnectionId, NodeId, ProviderId, comparison_key
-from gateway.services import sessions
+from gateway.services import groups, sessions
 from gateway.services.context import Context
 from gateway.storage import connections, credentials, identity_providers, nodes, people
 from gateway.storage.database import Duplicate
@@ -145,6 +145,7 @@ def delete_person(context: Context, account: Account) -> Account:
     with context.database.transaction():
         deleted = replace(account, deleted_at=context.now(), version=account.version + 1, updated_at=context.now())
         sessions.end_all_of_account(context, account, "deleted")
+        groups.leave_all_groups(context, account.id)
         credentials.delete_password(context.database, account.id)
         identity_providers.delete_links(context.database, account.id)
         identity_providers.replace_sign_in_methods(context.database, account.id, [])

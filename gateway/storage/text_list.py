@@ -1,0 +1,27 @@
+"""A list of texts bound as one value, so that one compiled statement serves one text and thousands."""
+
+import json
+from collections.abc import Iterable
+
+import peewee as pw
+
+from gateway.storage.database import place
+
+
+class TextList(pw.Node):
+    """The texts of the JSON list that is bound at a place, as a query of one column: the right side of `IN`."""
+
+    def __init__(self, name: str) -> None:
+        """Name the place; bind what `bound` returns."""
+        self._place = place(name)
+
+    def __sql__(self, ctx: pw.Context) -> pw.Context:
+        """Write the query in the engine's words; psycopg's parameters are `%s`."""
+        if ctx.state.param == "%s":
+            return ctx.literal("(SELECT jsonb_array_elements_text(").sql(self._place).literal("::jsonb))")
+        return ctx.literal("(SELECT value FROM json_each(").sql(self._place).literal("))")
+
+
+def bound(texts: Iterable[str]) -> str:
+    """Return the value to bind for these texts."""
+    return json.dumps(list(texts), ensure_ascii=False)
