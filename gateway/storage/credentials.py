@@ -22,6 +22,11 @@ _INSERT = Statement(
         }
     )
 )
+_CHANGE_HASH = Statement(
+    PasswordCredential.update({PasswordCredential.hash: place("hash")}).where(
+        (PasswordCredential.account == place("account")) & (PasswordCredential.hash == place("expected"))
+    )
+)
 
 
 def find_password(database: Database, account_id: AccountId) -> Password | None:
@@ -36,6 +41,11 @@ def replace_password(database: Database, account_id: AccountId, password: Passwo
     database.write(
         _INSERT, account=account_id, hash=password.hash, temporary=password.temporary, expires_at=password.expires_at, set_at=now
     )
+
+
+def change_hash(database: Database, account_id: AccountId, expected: str, new_hash: str) -> None:
+    """Store another hash of the same password, unless the password was changed meanwhile."""
+    database.write(_CHANGE_HASH, account=account_id, hash=new_hash, expected=expected)
 
 
 def delete_password(database: Database, account_id: AccountId) -> bool:
