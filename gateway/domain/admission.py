@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway.domain.access import Entitlement
+from gateway.domain.credential import FactorState, owes_factor
 from gateway.domain.identity import Assertion, IdentityProvider, LinkDecision
 from gateway.domain.nodes import Node
 from gateway.domain.people import Account, AccountType
@@ -42,6 +43,9 @@ class Facts:
     acting_chain: tuple[Node, ...] = ()
     may_ask: bool = True
     """Whether a person can be asked (not so with `prompt=none` and at refresh)."""
+    factor: FactorState = FactorState.NONE
+    step_up: bool = False
+    """Whether the app wants a second factor of whomever it is (RFC 9470)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,11 +235,45 @@ def _password_current(facts: Facts) -> Finding:
 
 
 def _second_factor(facts: Facts) -> Finding:
-    """Refuse who owes a second factor, unless a provider trusted for it proved one (requirements.md 2g)."""
-    owed = _account(facts).mfa_required and facts.path in {Path.PASSWORD, Path.FEDERATED}
-    proved = facts.means is not None and facts.means.level is Level.MULTI_FACTOR
-    detail = {"required": owed, "amr": facts.means.amr if facts.means else ()}
-    return Finding("E_Mfa_Not_Satisfied" if owed and not proved else "", detail=detail)
+    """Ask for the second factor that policy demands, that the person has beside a password, or that the app wants.
+
+    A live session goes on as it is when the demand comes later (R-105); a provider that is trusted for it and proved one is enough
+    (requirements.md 2g). Where a first factor is proved for another issuer, that issuer asks.
+    """
+    if facts.client is None:
+        return PASSED
+    owed = _owes_factor(facts)
+    due = _factor_step(facts) if owed else None
+    detail: dict[str, object] = {"required": owed, "factor": facts.factor, "amr": facts.means.amr if facts.means else ()}
+    if due is None:
+        return Finding(detail=detail)
+    detail["code"] = "E_Mfa_Setup_Required" if due is Step.ENROL_TOTP else "E_Mfa_Required"
+    if facts.client.second_factor_unsupported:
+        return Finding("E_Service_Account_Needed", detail=detail)
+    return Finding(due=due, detail=detail) if facts.may_ask else Finding(str(detail["code"]), detail=detail)
+
+
+def _owes_factor(facts: Facts) -> bool:
+    account = _account(facts)
+    if account.type is AccountType.SERVICE or facts.path is Path.REFRESH:
+        return False
+    beside_password = facts.path is Path.PASSWORD and facts.factor in {FactorState.ENROLLED, FactorState.TO_REPLACE}
+    demanded = facts.path is not Path.SESSION and owes_factor(account, facts.home_chain[0] if facts.home_chain else None)
+    return facts.step_up or beside_password or demanded
+
+
+def _factor_step(facts: Facts) -> Step | None:
+    """Return what is left to do: prove the factor, set one up, or first the one and then the other (decisions.md 25)."""
+    means = facts.means
+    proved = means is not None and means.level is Level.MULTI_FACTOR
+    # A provider's own second factor stands for ours, and demands none of ours.
+    if means is not None and proved and means.provider and "otp" not in means.amr:
+        return None
+    if facts.factor is FactorState.NONE:
+        return Step.ENROL_TOTP
+    if not proved:
+        return Step.VERIFY_TOTP
+    return None if facts.factor is FactorState.ENROLLED else Step.ENROL_TOTP
 
 
 CHAIN: Sequence[tuple[str, Callable[[Facts], Finding]]] = (
@@ -269,6 +307,12 @@ def reached_means(provider: IdentityProvider, assertion: Assertion, now: Instant
     level = Level.MULTI_FACTOR if by_amr or by_acr else Level.FEDERATED
     amr = ("fed", "mfa") if level is Level.MULTI_FACTOR else ("fed",)
     return Means(level=level, amr=amr, auth_time=assertion.auth_time or now, provider=ProviderId(provider.id))
+
+
+def stronger_means(means: Means) -> Means:
+    """Return the means of somebody who proved a one-time code of ours beside a first factor; when that was proved stays (RFC 8176)."""
+    amr = tuple(dict.fromkeys((*means.amr, "otp", "mfa")))
+    return replace(means, level=Level.MULTI_FACTOR, amr=amr)
 
 
 def with_account(facts: Facts, account: Account) -> Facts:

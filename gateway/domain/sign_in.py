@@ -25,6 +25,9 @@ class Step(StrEnum):
     CHOOSE_METHOD = "choose_method"
     CHANGE_PASSWORD = "change_password"
     CHOOSE_TENANT = "choose_tenant"
+    VERIFY_TOTP = "verify_totp"
+    """A one-time code, or what stands in for one: a recovery code or a temporary access code."""
+    ENROL_TOTP = "enrol_totp"
     RETURN_PROOF = "return_proof"
     """The first factor was proved here for a sign-in at another issuer: go back there (decisions.md 20)."""
     REFUSED = "refused"
@@ -39,6 +42,8 @@ class Proof:
     account: AccountId
     path: Path
     means: Means
+    proved_at: Instant = Instant(0)
+    """When it was proved here; `means.auth_time` is the provider's, which may be older."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from gateway.domain.access import Place, decide_entitlement
 from gateway.domain.admission import Facts, TraceStep, Verdict, judge, reached_means, refusal_at
 from gateway.domain.audit import Event
+from gateway.domain.credential import factor_state
 from gateway.domain.errors import Refusal
 from gateway.domain.identity import Assertion, IdentityProvider
 from gateway.domain.nodes import chain_epoch, lifetimes_of
@@ -19,7 +20,7 @@ from gateway.domain.sign_in import Path, Step
 from gateway.domain.values import AccountId, Instant, NodeId, SessionId, hash_token, new_token
 from gateway.services import access, linking
 from gateway.services.context import Context
-from gateway.storage import audit, identity_providers, nodes, people, sessions
+from gateway.storage import audit, factors, identity_providers, nodes, people, sessions
 from gateway.storage.audit import Trace
 
 
@@ -41,6 +42,8 @@ class Attempt:
     preferred: NodeId | None = None
     """The tenant of the last grant of this session and app."""
     may_ask: bool = True
+    step_up: bool = False
+    """Whether the app wants a second factor, whatever policy says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +112,10 @@ def open_session(context: Context, node_id: NodeId, admitted: Admitted) -> tuple
 
 
 def record_refusal(context: Context, attempt: Attempt, step: str, refusal: Refusal, detail: Mapping[str, object]) -> None:
-    """Store the trace of an attempt that a door refused at `step`, before there was an account to judge."""
+    """Store the trace of an attempt that was refused at `step` by what the chain does not look at: a password, a code, a protocol."""
     with context.database.transaction():
-        facts = Facts(path=attempt.path, now=context.now(), issuer_chain=())
+        account = people.find_account(context.database, attempt.account) if attempt.account is not None else None
+        facts = Facts(path=attempt.path, now=context.now(), issuer_chain=(), account=account)
         trace = refusal_at(step, refusal.code, {**detail, "reason": refusal.reason})
         _trace(context, attempt, facts, Verdict(refusal.code, None, trace))
 
@@ -145,6 +149,8 @@ def _with_account(context: Context, attempt: Attempt, facts: Facts, account: Acc
         home_purged=not home_chain,
         method_names=tuple(method.name for method in methods),
         names_provider=attempt.provider is not None and any(method.provider == attempt.provider.id for method in methods),
+        factor=factor_state(factors.find_factor(context.database, account.id), factors.find_access_code(context.database, account.id)),
+        step_up=attempt.step_up,
     )
     if attempt.client is None:
         return facts

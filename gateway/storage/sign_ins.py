@@ -162,12 +162,17 @@ def _refusal_to_json(refusal: StoredRefusal) -> str:
 
 
 def _proof_to_json(proof: Proof) -> str:
-    return json.dumps({"account": proof.account, "path": proof.path, "means": means_to_json(proof.means)})
+    return json.dumps({"account": proof.account, "path": proof.path, "means": means_to_json(proof.means), "proved_at": proof.proved_at})
 
 
 def _proof_from_json(text: str) -> Proof:
     stored = json.loads(text)
-    return Proof(account=AccountId(stored["account"]), path=Path(stored["path"]), means=means_from_json(stored["means"]))
+    return Proof(
+        account=AccountId(stored["account"]),
+        path=Path(stored["path"]),
+        means=means_from_json(stored["means"]),
+        proved_at=Instant(stored["proved_at"]),
+    )
 
 
 def _sign_in(row: Row) -> SignIn:
