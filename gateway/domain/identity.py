@@ -39,6 +39,13 @@ class Vendor(StrEnum):
     GENERIC = "generic"
 
 
+class AuthMethod(StrEnum):
+    """How we prove ourselves at a provider's token endpoint (RFC 6749 §2.3.1)."""
+
+    BASIC = "client_secret_basic"
+    POST = "client_secret_post"
+
+
 @dataclass(frozen=True, slots=True)
 class IdentityProvider:
     """An OpenID provider that a node trusts to say who somebody is."""
@@ -62,6 +69,13 @@ class IdentityProvider:
     mfa_acr: tuple[str, ...]
     active: bool
     created_at: Instant
+    auth_method: AuthMethod = AuthMethod.BASIC
+    algorithms: tuple[str, ...] = ("RS256",)
+    """What its ID tokens may be signed with: pinned when it was added, whatever it announces later (openid.md 44)."""
+    issuer_tenants: tuple[str, ...] = ()
+    """Where the issuer holds `{tenantid}`: the only tenants of Entra whose tokens are taken."""
+    tested_at: Instant | None = None
+    """When its discovery document and keys were last found in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +103,9 @@ class Assertion:
         return value is True or value == "true"
 
 
+_GUEST_MARK = "#EXT#@"
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """An account that one criterion finds, with what decides whether it may be linked."""
@@ -102,6 +119,7 @@ class Candidate:
     """The subject it is already bound to at this provider."""
     managed_by_tied_connection: bool
     self_registered_unproved: bool
+    """Somebody made it themselves and never proved what the criterion compares: linking would hand them the newcomer's session."""
     email_domain_proved: bool
     administrator: bool = False
     names_provider: bool = False
@@ -142,8 +160,30 @@ def looked_for(provider: IdentityProvider, assertion: Assertion, criterion: Crit
 
 
 def same_login(provider: IdentityProvider, ours: str, theirs: str) -> bool:
-    """Return whether two logins are equal under the provider's rule: exact case where it says so, else the comparison key."""
-    return ours == theirs if provider.exact_case else comparison_key(ours) == comparison_key(theirs)
+    """Return whether two logins are equal under the provider's rule: exact case where it says so, else the comparison key.
+
+    Entra provisions its guests under a name made of their address, and signs them in under the address itself.
+    """
+    names = (ours, guest_address(ours)) if provider.vendor is Vendor.ENTRA else (ours,)
+    if provider.exact_case:
+        return theirs in names
+    return comparison_key(theirs) in {comparison_key(name) for name in names if name}
+
+
+def guest_address(login: str) -> str:
+    """Return the address an Entra guest's login was made of (`x_y.com#EXT#@host` stands for `x@y.com`); empty if it is no guest's.
+
+    Its last underscore stands for the `@`: the name of a domain holds none, so one login stands for one address.
+    """
+    made_of, mark, _ = login.partition(_GUEST_MARK if _GUEST_MARK in login else _GUEST_MARK.lower())
+    local, _, domain = made_of.rpartition("_")
+    return f"{local}@{domain}" if mark and local and domain else ""
+
+
+def guest_login_start(address: str) -> str:
+    """Return what the login of an Entra guest with this address begins with; empty if it is no address."""
+    local, _, domain = address.rpartition("@")
+    return f"{local}_{domain}{_GUEST_MARK}" if local and domain and "_" not in domain else ""
 
 
 def decide_link(

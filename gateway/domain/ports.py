@@ -20,6 +20,10 @@ class Unreachable(Exception):
         self.reason = reason
 
 
+class Oversized(Unreachable):
+    """A server outside answered with more than anybody needs to say."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """An answer from outside, whatever its status; untrusted."""

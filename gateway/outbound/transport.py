@@ -25,7 +25,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from gateway.domain.outbound import Address, OutboundPolicy, require_dialable
-from gateway.domain.ports import Reply, Unreachable
+from gateway.domain.ports import Oversized, Reply, Unreachable
 
 TIME_LIMIT_MS = 5_000
 BODY_LIMIT = 256 * 1024
@@ -268,7 +268,7 @@ class Transport:
             raise Unreachable(f"status {response.status_code} with a compressed body")
         body = response.raw.read(self._body_limit + 1, decode_content=False)
         if len(body) > self._body_limit:
-            raise Unreachable(f"status {response.status_code} with more than {self._body_limit} bytes")
+            raise Oversized(f"status {response.status_code} with more than {self._body_limit} bytes")
         return Reply(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
 
 

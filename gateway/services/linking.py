@@ -29,15 +29,22 @@ def resolve(context: Context, provider: IdentityProvider, assertion: Assertion) 
     return decide_link(provider, assertion, linked, [] if linked else list_candidates(context, provider, assertion))
 
 
+def is_linked(context: Context, provider: IdentityProvider, assertion: Assertion) -> bool:
+    """Return whether the assertion's subject is bound to an account already, so that its other claims decide nothing."""
+    return identity_providers.find_linked_account(context.database, provider, assertion.issuer, assertion.subject) is not None
+
+
 def list_candidates(context: Context, provider: IdentityProvider, assertion: Assertion) -> list[Candidate]:
     """Return every account in the provider's sight that some criterion finds by the assertion's claims."""
     tied = identity_providers.list_tied_connections(context.database, provider.id)
     candidates = []
     for criterion in Criterion:
-        sought = looked_for(provider, assertion, criterion)
-        for found in identity_providers.list_found(context.database, provider, criterion, sought.value):
-            if criterion is not Criterion.CUSTOM_LOGIN or _equal(context, provider, found, sought.value):
-                candidates.append(_candidate(context, provider, criterion, found, managed_by_tied=found.managed_by in tied))
+        value = looked_for(provider, assertion, criterion).value
+        candidates += [
+            _candidate(context, provider, criterion, found, managed_by_tied=found.managed_by in tied)
+            for found in identity_providers.list_found(context.database, provider, criterion, value)
+            if criterion is not Criterion.CUSTOM_LOGIN or _equal(context, provider, found, value)
+        ]
     return candidates
 
 
@@ -52,7 +59,7 @@ def keep(context: Context, provider: IdentityProvider, assertion: Assertion, dec
         identity_providers.use_link(context.database, provider, assertion.issuer, assertion.subject, context.now())
         return ""
     try:
-        identity_providers.insert_link(context.database, provider, assertion.issuer, assertion.subject, decision.account, context.now())
+        identity_providers.insert_link(context.database, provider, assertion.issuer, assertion.subject, decision.account, now=context.now())
     except Duplicate:
         return "E_Already_Linked"
     detail = {"provider": provider.key, "issuer": assertion.issuer, "subject": assertion.subject}
@@ -78,11 +85,20 @@ def _candidate(context: Context, provider: IdentityProvider, criterion: Criterio
         own_criterion=found.matching,
         linked_subject=identity_providers.find_linked_subject(context.database, provider.id, found.account),
         managed_by_tied_connection=managed_by_tied,
-        self_registered_unproved=found.self_registered and found.email_validated_at is None,
+        self_registered_unproved=found.self_registered and not _proved_by_owner(criterion, found),
         email_domain_proved=_domain_proved(context, provider, found.email_key),
         administrator=account is not None and access.is_administrator(context, account),
         names_provider=any(method.provider == provider.id for method in methods),
     )
+
+
+def _proved_by_owner(criterion: Criterion, found: Found) -> bool:
+    """Return whether somebody who registered themselves proved what the criterion compares: a validated address, not a login typed freely.
+
+    Else anybody could register under a colleague's login and wait for that colleague's first sign-in (openid.md 60).
+    """
+    owns = criterion is Criterion.EMAIL or found.login_key == found.email_key
+    return owns and found.email_validated_at is not None
 
 
 def _equal(context: Context, provider: IdentityProvider, found: Found, value: str) -> bool:

@@ -4,13 +4,15 @@ import dataclasses
 import json
 from dataclasses import dataclass
 
-from gateway.domain.identity import Criterion, EmailTrust, IdentityProvider, Vendor
+from gateway.domain.identity import AuthMethod, Criterion, EmailTrust, IdentityProvider, Vendor, guest_login_start
+from gateway.domain.nodes import NodeKind
 from gateway.domain.values import AccountId, Instant, NodeId, ProviderId, comparison_key
 from gateway.storage.database import Database, Row, Statement, place, places
 from gateway.storage.tables.federation import AccountProvider as AccountProviderTable
 from gateway.storage.tables.federation import IdentityProvider as ProviderTable
-from gateway.storage.tables.federation import Link
-from gateway.storage.tables.nodes import NodeAncestry
+from gateway.storage.tables.federation import Link, UpstreamLeg
+from gateway.storage.tables.nodes import Domain
+from gateway.storage.tables.nodes import Node as NodeTable
 from gateway.storage.tables.people import Account
 from gateway.storage.tables.provisioning import ExternalId, ScimConnection
 
@@ -25,17 +27,21 @@ _INSERT = Statement(ProviderTable.insert(places(ProviderTable)))
 _CHANGE = Statement(
     ProviderTable.update(
         {
-            ProviderTable.name: place("name"),
-            ProviderTable.matching: place("matching"),
-            ProviderTable.claim: place("claim"),
-            ProviderTable.email_trust: place("email_trust"),
-            ProviderTable.mfa_amr: place("mfa_amr"),
-            ProviderTable.mfa_acr: place("mfa_acr"),
-            ProviderTable.link_only: place("link_only"),
-            ProviderTable.active: place("active"),
+            getattr(ProviderTable, name): place(name)
+            for name in _FIELDS
+            if name not in {"id", "node", "key", "issuer", "vendor", "created_at"}
         }
     ).where(ProviderTable.id == place("id"))
 )
+_CHANGE_SECRET = Statement(
+    ProviderTable.update({ProviderTable.client_secret: place("client_secret")}).where(ProviderTable.id == place("id"))
+)
+_DELETE = Statement(ProviderTable.delete().where(ProviderTable.id == place("id")))
+_DELETE_LEGS = Statement(UpstreamLeg.delete().where(UpstreamLeg.provider == place("id")))
+_DELETE_LINKS_OF_PROVIDER = Statement(Link.delete().where(Link.provider == place("id")))
+_DELETE_METHODS_OF_PROVIDER = Statement(AccountProviderTable.delete().where(AccountProviderTable.provider == place("id")))
+_UNTIE_DOMAINS = Statement(Domain.update({Domain.provider: None}).where(Domain.provider == place("id")))
+_UNTIE_CONNECTIONS = Statement(ScimConnection.update({ScimConnection.provider: None}).where(ScimConnection.provider == place("id")))
 _LINKED = Statement(
     Link.select(Link.account).where(
         (Link.node == place("node"))
@@ -71,9 +77,22 @@ _METHODS = Statement(
 _INSERT_METHOD = Statement(AccountProviderTable.insert(places(AccountProviderTable)))
 _DELETE_METHODS = Statement(AccountProviderTable.delete().where(AccountProviderTable.account == place("account")))
 
-_IN_SIGHT = Account.home.in_(NodeAncestry.select(NodeAncestry.descendant).where(NodeAncestry.ancestor == place("node")))
+# A provider binds the people of its node and of that node's units, never those of a customer below a partner (decisions.md 8).
+_IN_SIGHT = Account.home.in_(
+    NodeTable.select(NodeTable.id).where(
+        (NodeTable.id == place("node")) | ((NodeTable.parent == place("node")) & (NodeTable.kind == NodeKind.UNIT.value))
+    )
+)
 _LIVE = Account.deleted_at.is_null()
-_CANDIDATE = (Account.id, Account.matching, Account.self_registered, Account.email_validated_at, Account.managed_by, Account.email_key)
+_CANDIDATE = (
+    Account.id,
+    Account.matching,
+    Account.self_registered,
+    Account.email_validated_at,
+    Account.managed_by,
+    Account.email_key,
+    Account.login_key,
+)
 _BY_EMAIL = Statement(Account.select(*_CANDIDATE).where((Account.email_key == place("value")) & _IN_SIGHT & _LIVE))
 _BY_FEDERATED_LOGIN = Statement(
     Account.select(*_CANDIDATE)
@@ -85,16 +104,17 @@ _BY_FEDERATED_LOGIN = Statement(
         & _LIVE
     )
 )
+_WITHOUT_FEDERATED_LOGIN = Account.id.not_in(
+    AccountProviderTable.select(AccountProviderTable.account).where(
+        (AccountProviderTable.provider == place("provider")) & AccountProviderTable.federated_login_key.is_null(False)
+    )
+)
 _BY_LOGIN = Statement(
+    Account.select(*_CANDIDATE).where((Account.login_key == place("value")) & _IN_SIGHT & _LIVE & _WITHOUT_FEDERATED_LOGIN)
+)
+_BY_START_OF_LOGIN = Statement(
     Account.select(*_CANDIDATE).where(
-        (Account.login_key == place("value"))
-        & _IN_SIGHT
-        & _LIVE
-        & Account.id.not_in(
-            AccountProviderTable.select(AccountProviderTable.account).where(
-                (AccountProviderTable.provider == place("provider")) & AccountProviderTable.federated_login_key.is_null(False)
-            )
-        )
+        Account.login_key.between(place("first"), place("last")) & _IN_SIGHT & _LIVE & _WITHOUT_FEDERATED_LOGIN
     )
 )
 _BY_EXTERNAL_ID = Statement(
@@ -102,6 +122,9 @@ _BY_EXTERNAL_ID = Statement(
     .join(ExternalId, on=(ExternalId.account == Account.id))
     .join(ScimConnection, on=(ScimConnection.id == ExternalId.connection))
     .where((ExternalId.value == place("value")) & (ScimConnection.provider == place("provider")) & _IN_SIGHT & _LIVE)
+)
+_FEDERATED_ONLY = Statement(
+    Account.select(Account.id, Account.login).where(_IN_SIGHT & _LIVE & (Account.federated_only == 1)).order_by(Account.login_key)
 )
 _TIED = Statement(ScimConnection.select(ScimConnection.id).where(ScimConnection.provider == place("provider")))
 
@@ -127,6 +150,7 @@ class Found:
     email_validated_at: Instant | None
     managed_by: str | None
     email_key: str
+    login_key: str
 
 
 def find_provider(database: Database, provider_id: ProviderId) -> IdentityProvider | None:
@@ -154,12 +178,28 @@ def get_wrapped_secret(database: Database, provider_id: ProviderId) -> str:
 
 def insert_provider(database: Database, provider: IdentityProvider, *, wrapped_secret: str) -> None:
     """Add a provider. Raises Duplicate if the node has one of that key."""
-    database.write(_INSERT, **_values(provider), idp_key=provider.key, client_secret=wrapped_secret, tested_at=None)
+    database.write(_INSERT, **_values(provider), idp_key=provider.key, client_secret=wrapped_secret)
 
 
 def change_provider(database: Database, provider: IdentityProvider) -> None:
-    """Store what may change of a provider; its issuer and vendor do not."""
+    """Store what may change of a provider; its key, issuer and vendor do not."""
     database.write(_CHANGE, **_values(provider))
+
+
+def change_secret(database: Database, provider_id: ProviderId, wrapped_secret: str) -> None:
+    """Store another client secret."""
+    database.write(_CHANGE_SECRET, id=provider_id, client_secret=wrapped_secret)
+
+
+def delete_provider(database: Database, provider_id: ProviderId) -> None:
+    """Remove a provider with its links, the sign-in methods that name it, and whatever else points to it."""
+    for statement in (_DELETE_LEGS, _DELETE_LINKS_OF_PROVIDER, _DELETE_METHODS_OF_PROVIDER, _UNTIE_DOMAINS, _UNTIE_CONNECTIONS, _DELETE):
+        database.write(statement, id=provider_id)
+
+
+def list_federated_only(database: Database, node_id: NodeId) -> list[tuple[AccountId, str]]:
+    """Return id and login of the people in sight of a node's providers who have no password by rule."""
+    return [(AccountId(row[0]), row[1]) for row in database.rows(_FEDERATED_ONLY, node=node_id)]
 
 
 def find_linked_account(database: Database, provider: IdentityProvider, issuer: str, subject: str) -> AccountId | None:
@@ -174,7 +214,7 @@ def find_linked_subject(database: Database, provider_id: ProviderId, account_id:
     return row[0] if row else None
 
 
-def insert_link(database: Database, provider: IdentityProvider, issuer: str, subject: str, account_id: AccountId, now: Instant) -> None:
+def insert_link(database: Database, provider: IdentityProvider, issuer: str, subject: str, account_id: AccountId, *, now: Instant) -> None:
     """Bind a subject to an account. Raises Duplicate if either is bound at this provider."""
     database.write(
         _INSERT_LINK,
@@ -234,7 +274,17 @@ def list_found(database: Database, provider: IdentityProvider, criterion: Criter
     else:
         values["value"] = comparison_key(value)
         rows = database.rows(_BY_FEDERATED_LOGIN, **values) + database.rows(_BY_LOGIN, **values)
-    return [Found(AccountId(row[0]), row[1], bool(row[2]), row[3], row[4], row[5]) for row in rows]
+        rows += _rows_of_guests(database, provider, value)
+    return [Found(AccountId(row[0]), row[1], bool(row[2]), *row[3:]) for row in rows]
+
+
+def _rows_of_guests(database: Database, provider: IdentityProvider, value: str) -> list[Row]:
+    """Return the accounts whose login Entra made of a guest's address."""
+    start = comparison_key(guest_login_start(value)) if provider.vendor is Vendor.ENTRA else ""
+    if not start:
+        return []
+    # "@" ends the start, and "A" comes behind it: the range holds what begins so and nothing else.
+    return database.rows(_BY_START_OF_LOGIN, node=provider.node, provider=provider.id, first=start, last=start.removesuffix("@") + "A")
 
 
 def list_tied_connections(database: Database, provider_id: ProviderId) -> frozenset[str]:
@@ -255,10 +305,14 @@ def _provider(row: Row) -> IdentityProvider:
             "mfa_amr": tuple(json.loads(stored["mfa_amr"])),
             "mfa_acr": tuple(json.loads(stored["mfa_acr"])),
             "active": bool(stored["active"]),
+            "auth_method": AuthMethod(stored["auth_method"]),
+            "algorithms": tuple(json.loads(stored["algorithms"])),
+            "issuer_tenants": tuple(json.loads(stored["issuer_tenants"])),
         }
     )
 
 
 def _values(provider: IdentityProvider) -> dict[str, object]:
     values = {name: getattr(provider, name) for name in _FIELDS if name != "key"}
-    return values | {"mfa_amr": json.dumps(provider.mfa_amr), "mfa_acr": json.dumps(provider.mfa_acr)}
+    lists = ("mfa_amr", "mfa_acr", "algorithms", "issuer_tenants")
+    return values | {name: json.dumps(getattr(provider, name)) for name in lists}
