@@ -1,1 +1,5 @@
-"""Benchmarks, as ratios to plain Flask on the same server in the same run: `make bench`."""
+"""Benchmarks: the gateway under load, as ratios to plain Flask on the same server in the same run (`make bench`). Not tests.
+
+`load` is the load generator, `servers` starts what is measured and reads its processor time, `population` fills a database, `scenarios`
+says what clients do, `browser` signs somebody in, `table` runs the interleaved rounds and prints the medians.
+"""

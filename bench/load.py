@@ -1,0 +1,131 @@
+"""The load generator: some connections, each with a client that sends its next request when it has its answer.
+
+One thread and non-blocking sockets, so that it costs little of the two processors and nothing of the server's lock. Keep-alive; answers
+are read by their Content-Length.
+"""
+
+import selectors
+import socket
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+
+Client = Generator[bytes, "Reply", None]
+"""Yields a request and is sent the answer; counts a round by being asked for its first request of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer."""
+
+    status: int
+    head: bytes
+    body: bytes
+
+    def header(self, name: str) -> str:
+        """Return a header's value; empty if it is missing."""
+        for line in self.head.split(b"\r\n")[1:]:
+            key, _, value = line.partition(b":")
+            if key.strip().lower() == name.lower().encode():
+                return value.strip().decode()
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one stretch of load took."""
+
+    requests: int
+    seconds: float
+    latencies: list[float]
+    """Seconds for each request."""
+
+
+@dataclass(slots=True)
+class _Connection:
+    client: Client
+    socket: socket.socket
+    received: bytearray = field(default_factory=bytearray)
+    sent_at: float = 0.0
+    length: int = -1
+    """Bytes of the whole answer, once its head is there."""
+    head_end: int = 0
+
+
+def run(address: tuple[str, int], make_client: Callable[[int], Client], *, connections: int, requests: int) -> Measured:
+    """Let the clients send `requests` requests altogether and return what that took.
+
+    Raises AssertionError from a client that got a wrong answer.
+    """
+    selector = selectors.DefaultSelector()
+    opened = [_open(address, make_client(number)) for number in range(connections)]
+    latencies: list[float] = []
+    begun = time.perf_counter()
+    sent = 0
+    for connection in opened:
+        selector.register(connection.socket, selectors.EVENT_READ, connection)
+        _send(connection, next(connection.client))
+        sent += 1
+    while len(latencies) < requests:
+        for key, _ in selector.select(timeout=30):
+            connection = key.data
+            reply = _receive(connection)
+            if reply is None:
+                continue
+            latencies.append(time.perf_counter() - connection.sent_at)
+            request = connection.client.send(reply)
+            if sent < requests:
+                _send(connection, request)
+                sent += 1
+    seconds = time.perf_counter() - begun
+    for connection in opened:
+        connection.client.close()
+        connection.socket.close()
+    selector.close()
+    return Measured(len(latencies), seconds, latencies)
+
+
+def request(method: str, path: str, host: str, headers: dict[str, str] | None = None, body: bytes = b"") -> bytes:
+    """Return a request as it goes over the wire."""
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", *(f"{name}: {value}" for name, value in (headers or {}).items())]
+    if body or method in {"POST", "PUT", "PATCH"}:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def _open(address: tuple[str, int], client: Client) -> _Connection:
+    opened = socket.create_connection(address)
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return _Connection(client, opened)
+
+
+def _send(connection: _Connection, request: bytes) -> None:
+    connection.received.clear()
+    connection.length = -1
+    connection.sent_at = time.perf_counter()
+    connection.socket.sendall(request)
+
+
+def _receive(connection: _Connection) -> Reply | None:
+    """Return the answer once it is whole."""
+    part = connection.socket.recv(262_144)
+    if not part:
+        raise ConnectionError("the server closed the connection")
+    connection.received += part
+    if connection.length < 0:
+        end = connection.received.find(b"\r\n\r\n")
+        if end < 0:
+            return None
+        connection.head_end = end
+        connection.length = end + 4 + _content_length(bytes(connection.received[:end]))
+    if len(connection.received) < connection.length:
+        return None
+    head = bytes(connection.received[: connection.head_end])
+    return Reply(int(head[9:12]), head, bytes(connection.received[connection.head_end + 4 :]))
+
+
+def _content_length(head: bytes) -> int:
+    for line in head.lower().split(b"\r\n")[1:]:
+        if line.startswith(b"content-length:"):
+            return int(line[15:])
+    return 0
