@@ -2,14 +2,18 @@
 
 import functools
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import click
 
 from gateway.domain.errors import Refusal, filled
 from gateway.domain.nodes import Node
+from gateway.domain.ports import Unreachable
+from gateway.domain.values import Instant
 from gateway.services import nodes
 from gateway.services.context import Context
 from gateway.services.house import OPERATOR, House
@@ -20,13 +24,52 @@ from gateway.wiring import open_house
 Result = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 """What a command returns: one thing, a list of things, or nothing to tell."""
 
+_WRONG_USAGE = 2
+
+
+class Failed(Exception):
+    """A command ends with status 1; the code is one of the catalogue."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Commands(click.Group):
+    """The group of all commands: translates whatever ends a command early, once, for people or as one JSON document."""
+
+    def main(self, args: Sequence[str] | None = None, *positional: Any, **options: Any) -> NoReturn:  # type: ignore[override]  # always exits
+        """Run a command line and exit: 0, 1 for a refusal, 2 for wrong usage."""
+        given = list(sys.argv[1:] if args is None else args)
+        as_json = "--json" in given
+        options["standalone_mode"] = False
+        try:
+            status = super().main(given, *positional, **options)
+        except click.UsageError as error:
+            _print_error("E_Usage", error.format_message(), as_json=as_json, hint=_usage(error))
+            sys.exit(_WRONG_USAGE)
+        except click.ClickException as error:
+            _print_error("E_Usage", error.format_message(), as_json=as_json)
+            sys.exit(_WRONG_USAGE)
+        except (Failed, Refusal, SettingsError, DatabaseUnavailable, Unreachable) as error:
+            _print_error(*_translated(error), as_json=as_json)
+            sys.exit(1)
+        except (click.Abort, KeyboardInterrupt):
+            sys.exit(130)
+        except BrokenPipeError:
+            # Whoever read us (`head`) has enough; without a reader the interpreter would complain once more at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        sys.exit(status if isinstance(status, int) else 0)
+
 
 def house() -> House:
-    """Return the opened house of this process, or end with one line that names the setting in the way."""
-    try:
-        return open_house(settings_of_process())
-    except SettingsError as error:
-        fail("E_Setting_Invalid", str(error))
+    """Return the opened house of this command, closed at its end. Raises SettingsError with one line for what stands in the way."""
+    root = click.get_current_context().find_root()
+    if not isinstance(root.obj, House):
+        root.obj = open_house(settings_of_process())
+        root.call_on_close(root.obj.database.close)
+    return root.obj
 
 
 def context() -> Context:
@@ -40,22 +83,21 @@ def node_of(context: Context, slug: str) -> Node:
 
 
 def command(group: click.Group, name: str) -> Callable[[Callable[..., Result]], click.Command]:
-    """Make a function a command of `group`: it takes `--json`, prints what the function returns, and translates refusals once."""
+    """Make a function a command of `group`: it takes `--json`, and what the function returns is printed."""
 
     def decorate(function: Callable[..., Result]) -> click.Command:
         @functools.wraps(function)
         def run(*, as_json: bool, **options: Any) -> None:
-            try:
-                result = function(**options)
-            except Refusal as refusal:
-                fail(refusal.code, _message(refusal), as_json=as_json)
-            except DatabaseUnavailable as error:
-                fail("E_Unavailable", f"The database cannot serve now: {error}", as_json=as_json)
-            show(result, as_json=as_json)
+            show(function(**options), as_json=as_json)
 
-        return group.command(name)(click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(run))
+        return group.command(name)(json_option(run))
 
     return decorate
+
+
+def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(function)
 
 
 def tenant_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,35 +105,83 @@ def tenant_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--tenant", "slug", required=True, metavar="SLUG", help="The tenant.")(function)
 
 
+def moment(instant: Instant | None) -> str | None:
+    """Return an instant as people and programs read it: ISO 8601 in UTC."""
+    return None if instant is None else datetime.fromtimestamp(instant / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def show(result: Result, *, as_json: bool) -> None:
-    """Print a result: as one JSON document, or as readable lines."""
+    """Print a result: as one JSON document, or for people: one thing a line for each value, several as a table."""
     if as_json:
         click.echo(json.dumps({} if result is None else result, ensure_ascii=False, default=list))
-        return
-    if result is None:
-        return
-    items = [result] if isinstance(result, Mapping) else list(result)
-    blocks = ["\n".join(f"{name}: {_text(value)}" for name, value in item.items() if value not in (None, "", [], ())) for item in items]
-    if blocks:
-        click.echo(("\n\n" if any("\n" in block for block in blocks) else "\n").join(blocks))
+    elif isinstance(result, Mapping):
+        _show_one(result)
+    elif result:
+        _show_table(result)
 
 
-def fail(code: str, message: str, *, as_json: bool | None = None) -> NoReturn:
-    """Print an error on standard error and end with status 1."""
-    # Before click has read the options (a wrong setting), the plain command line tells what the caller wants.
-    wants_json = "--json" in sys.argv if as_json is None else as_json
-    text = json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False) if wants_json else f"{code}: {message}"
-    click.echo(text, err=True)
-    raise SystemExit(1)
+def fail(code: str, message: str) -> NoReturn:
+    """End the command with status 1 and an error of the catalogue."""
+    raise Failed(code, message)
 
 
-def _message(refusal: Refusal) -> str:
-    """Return what an administrator reads: what happened, the reason, and what to do; the command line belongs to administrators."""
+def _show_one(result: Mapping[str, Any]) -> None:
+    lines = {name: _text(value) for name, value in result.items() if value not in (None, "", [], ())}
+    width = max(map(len, lines), default=0)
+    for name, text in lines.items():
+        click.echo(f"{name + ':':<{width + 1}} {text}")
+
+
+def _show_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows under the names of their columns; a column without any value is left out."""
+    names = [name for name in rows[0] if any(row.get(name) not in (None, "", [], ()) for row in rows)]
+    cells = [[name.upper().replace("_", " ") for name in names], *([_text(row.get(name)) for name in names] for row in rows)]
+    widths = [max(len(line[at]) for line in cells) for at in range(len(names))]
+    for line in cells:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _text(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case list() | tuple():
+            return ", ".join(_text(item) for item in value)
+        case Mapping():
+            return json.dumps(value, ensure_ascii=False, default=list)
+        case _:
+            return str(value)
+
+
+def _translated(error: Exception) -> tuple[str, str]:
+    """Return the code and the message of what ended a command."""
+    match error:
+        case Refusal():
+            return error.code, _told(error)
+        case Failed():
+            return error.code, str(error)
+        case SettingsError():
+            return "E_Setting_Invalid", str(error)
+        case Unreachable():
+            return "E_Idp_Unreachable", f"{error} {error.reason}"
+        case _:
+            return "E_Unavailable", f"The database cannot serve now: {error}"
+
+
+def _told(refusal: Refusal) -> str:
+    """Return what an administrator reads: what happened, what to do, and the reason; the command line belongs to administrators."""
     parts = [str(refusal), filled(refusal.entry.admin, refusal.data), f"({refusal.reason})" if refusal.reason else ""]
     return " ".join(dict.fromkeys(part for part in parts if part))
 
 
-def _text(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(_text(item) for item in value)
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, Mapping) else str(value)
+def _print_error(code: str, message: str, *, as_json: bool, hint: str = "") -> None:
+    if as_json:
+        click.echo(json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False), err=True)
+    else:
+        click.echo(f"{hint}{code}: {message}", err=True)
+
+
+def _usage(error: click.UsageError) -> str:
+    return f"{error.ctx.get_usage()}\n" if error.ctx is not None else ""

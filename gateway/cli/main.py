@@ -2,13 +2,42 @@
 
 import click
 
-from gateway.cli import tenant
+from gateway.cli import (
+    access_explained,
+    audit,
+    domain,
+    idp,
+    installation,
+    membership,
+    platform,
+    role,
+    scim_connection,
+    scim_log,
+    serve,
+    tenant,
+)
+from gateway.cli.command import Commands
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 140})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 140})
 @click.version_option(package_name="moongate")
 def main() -> None:
-    """Moongate, a multi-tenant identity gateway."""
+    """Moongate, a multi-tenant identity gateway.
+
+    Every command takes --json: then standard output is one JSON document, and an error is one on standard error.
+    """
 
 
+# The way a new installation goes, then the nouns.
+serve.register(main)
+installation.register(main)
+main.add_command(platform.group)
 main.add_command(tenant.group)
+main.add_command(domain.group)
+main.add_command(idp.group)
+main.add_command(membership.group)
+main.add_command(role.group)
+main.add_command(scim_connection.group)
+scim_log.register(main)
+main.add_command(audit.group)
+access_explained.register(main)

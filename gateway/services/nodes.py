@@ -1,7 +1,7 @@
 """The tree: the platform's first day, creating nodes, and switching them off and on."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -12,7 +12,7 @@ from gateway.domain.people import require_text
 from gateway.domain.values import NamespaceId, NodeId
 from gateway.services import sessions
 from gateway.services.context import Context
-from gateway.storage import nodes
+from gateway.storage import connections, nodes
 from gateway.storage.database import Database, Duplicate
 
 PLATFORM_SLUG = "platform"
@@ -30,6 +30,20 @@ class NewNode:
     private_outbound: bool = False
     issuer: str = ""
     """A custom origin; empty: by the installation's pattern."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What hangs on a node."""
+
+    path: tuple[str, ...]
+    """Slugs from the platform down to the node."""
+    people: int
+    """Homed in it or below."""
+    below: int
+    """Nodes below it."""
+    policies: Mapping[str, int]
+    """Set at the node itself."""
 
 
 def create_platform(context: Context, name: str) -> Node:
@@ -58,59 +72,89 @@ def change_node(
     private_outbound: bool | None = None,
     policies: Mapping[str, str] | None = None,
 ) -> Node:
-    """Change a node's display name, outbound right and policies."""
-    changed = replace(
-        node,
-        name=node.name if name is None else require_text("name", name),
-        private_outbound=node.private_outbound if private_outbound is None else private_outbound,
-        policies=json.dumps(json.loads(node.policies) | parse_policies(policies or {})),
-    )
+    """Change a node's display name, outbound right and policies; a policy given as an empty text is taken back."""
+    given = policies or {}
+    wanted = parse_policies({key: value for key, value in given.items() if value})
     with context.database.transaction():
-        nodes.change_node(context.database, changed)
-        before, after = (
-            {"name": item.name, "private_outbound": item.private_outbound, "policies": item.policies} for item in (node, changed)
+        before = _fresh(context, node)
+        kept = {key: value for key, value in json.loads(before.policies).items() if key not in given}
+        after = replace(
+            before,
+            name=before.name if name is None else require_text("name", name),
+            private_outbound=before.private_outbound if private_outbound is None else private_outbound,
+            policies=json.dumps(kept | wanted),
         )
-        context.publish(Event(node.id, "tenant.changed", "tenant", node.id, detail={"old": before, "new": after}))
-    return changed
+        nodes.change_node(context.database, after)
+        old, new = ({"name": item.name, "private_outbound": item.private_outbound, "policies": item.policies} for item in (before, after))
+        context.publish(Event(node.id, "tenant.changed", "tenant", node.id, detail={"old": old, "new": new}))
+    return after
 
 
 def disable_node(context: Context, node: Node) -> Node:
     """Switch a node off: all that was opened in its subtree ends for good, and every app is told (R-007, decisions.md 16)."""
-    changed = replace(node, disabled_at=context.now(), epoch=node.epoch + 1)
     with context.database.transaction():
-        nodes.change_node(context.database, changed)
+        before = _fresh(context, node)
+        if before.disabled_at is not None:
+            return before
+        after = replace(before, disabled_at=context.now(), epoch=before.epoch + 1)
+        nodes.change_node(context.database, after)
         sessions.tell_apps_of_subtree(context, node.id, "tenant disabled")
         context.publish(Event(node.id, "tenant.disabled", "tenant", node.id))
-    return changed
+    return after
 
 
 def enable_node(context: Context, node: Node) -> Node:
     """Switch a node on again: SCIM tokens wake, people sign in anew."""
-    changed = replace(node, disabled_at=None)
     with context.database.transaction():
-        nodes.change_node(context.database, changed)
-        context.publish(Event(node.id, "tenant.enabled", "tenant", node.id))
-    return changed
+        before = _fresh(context, node)
+        if before.deleted_at is not None:
+            raise Refusal("E_Scope_Mismatch", field="slug", reason="a deleted node is recovered before it is enabled")
+        after = replace(before, disabled_at=None)
+        if after != before:
+            nodes.change_node(context.database, after)
+            context.publish(Event(node.id, "tenant.enabled", "tenant", node.id))
+    return after
 
 
 def delete_node(context: Context, node: Node) -> Node:
     """Delete a disabled node; it stays for 30 days, so that its people learn why they cannot sign in (R-008)."""
-    if node.disabled_at is None or node.kind is NodeKind.PLATFORM:
-        raise Refusal("E_Delete_Enabled_User", field="slug", reason="a node is disabled before it is deleted")
-    changed = replace(node, deleted_at=context.now(), epoch=node.epoch + 1)
     with context.database.transaction():
-        nodes.change_node(context.database, changed)
+        before = _fresh(context, node)
+        if before.disabled_at is None or before.kind is NodeKind.PLATFORM:
+            raise Refusal("E_Delete_Enabled_User", field="slug", reason="a node is disabled before it is deleted, the platform never is")
+        if before.deleted_at is not None:
+            return before
+        after = replace(before, deleted_at=context.now(), epoch=before.epoch + 1)
+        nodes.change_node(context.database, after)
         context.publish(Event(node.id, "tenant.deleted", "tenant", node.id))
-    return changed
+    return after
 
 
 def recover_node(context: Context, node: Node) -> Node:
     """Take back a deletion; the node stays disabled."""
-    changed = replace(node, deleted_at=None)
     with context.database.transaction():
-        nodes.change_node(context.database, changed)
-        context.publish(Event(node.id, "tenant.recovered", "tenant", node.id))
-    return changed
+        before = _fresh(context, node)
+        after = replace(before, deleted_at=None)
+        if after != before:
+            nodes.change_node(context.database, after)
+            context.publish(Event(node.id, "tenant.recovered", "tenant", node.id))
+    return after
+
+
+def list_nodes(context: Context, *, below: Node | None = None) -> Sequence[Node]:
+    """Return a node and all below it, nearest first; without one every node by slug: for whoever stands above all tenants."""
+    return nodes.list_nodes(context.database) if below is None else nodes.list_subtree(context.database, below.id)
+
+
+def describe_node(context: Context, node: Node) -> About:
+    """Return what hangs on a node."""
+    chain = nodes.list_chain(context.database, node.id)
+    return About(
+        path=tuple(item.slug for item in reversed(chain)),
+        people=connections.total(context.database, node.id, "User"),
+        below=len(nodes.list_subtree(context.database, node.id)) - 1,
+        policies=json.loads(node.policies),
+    )
 
 
 def get_node(context: Context, slug: str) -> Node:
@@ -124,6 +168,11 @@ def get_node(context: Context, slug: str) -> Node:
 def lifetimes(context: Context, node_id: NodeId) -> Lifetimes:
     """Return the lifetimes in force at a node."""
     return lifetimes_of(nodes.list_chain(context.database, node_id))
+
+
+def _fresh(context: Context, node: Node) -> Node:
+    """Return the node as it is now: what the caller read before this transaction may be old."""
+    return nodes.find_node(context.database, node.id) or node
 
 
 def _insert(context: Context, new: NewNode, parent: Node | None) -> Node:

@@ -9,12 +9,19 @@ from gateway.domain.audit import Actor, Event
 from gateway.domain.values import AccountId, Instant, NodeId
 from gateway.storage.database import Database, Row, Statement, place, places
 from gateway.storage.tables.machinery import AdmissionTrace, Audit, Outbox
+from gateway.storage.tables.nodes import NodeAncestry
 
 _INSERT_AUDIT = Statement(Audit.insert(places(Audit)))
 _INSERT_OUTBOX = Statement(Outbox.insert(places(Outbox)))
 _INSERT_TRACE = Statement(AdmissionTrace.insert(places(AdmissionTrace)))
 _TRACES = Statement(AdmissionTrace.select().where(AdmissionTrace.correlation_id == place("correlation_id")).order_by(AdmissionTrace.id))
 _AUDIT_OF_NODE = Statement(Audit.select().where(Audit.node == place("node")).order_by(Audit.id.desc()).limit(place("limit")))
+_AUDIT_BELOW = Statement(
+    Audit.select()
+    .where(Audit.node.in_(NodeAncestry.select(NodeAncestry.descendant).where(NodeAncestry.ancestor == place("node"))))
+    .order_by(Audit.id.desc())
+    .limit(place("limit"))
+)
 _AUDIT_OF_CORRELATION = Statement(Audit.select().where(Audit.correlation_id == place("correlation_id")).order_by(Audit.id))
 
 
@@ -111,6 +118,11 @@ def list_traces(database: Database, correlation_id: str) -> list[Trace]:
 def list_audit(database: Database, node_id: NodeId, *, limit: int) -> Sequence[AuditRow]:
     """Return a node's latest events, newest first."""
     return [AuditRow(*row) for row in database.rows(_AUDIT_OF_NODE, node=node_id, limit=limit)]
+
+
+def list_audit_below(database: Database, node_id: NodeId, *, limit: int) -> Sequence[AuditRow]:
+    """Return the latest events of a node and all below it, newest first."""
+    return [AuditRow(*row) for row in database.rows(_AUDIT_BELOW, node=node_id, limit=limit)]
 
 
 def list_audit_of_correlation(database: Database, correlation_id: str) -> Sequence[AuditRow]:
