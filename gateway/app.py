@@ -12,7 +12,7 @@ from gateway.http.tenancy import Tenancy, require_known_host
 from gateway.services.house import House
 from gateway.settings import Settings
 from gateway.web import errors as web_errors
-from gateway.web import health, help_pages, sign_in
+from gateway.web import factors, health, help_pages, required_acts, sign_in
 from gateway.wiring import open_house
 from scim import blueprint as scim
 
@@ -38,4 +38,4 @@ def build_app(house: House) -> Flask:
 
 
 def _doors() -> Iterable[Blueprint]:
-    return (scim.door, upstream.door, downstream.door, sign_in.door, help_pages.door, health.door)
+    return (scim.door, upstream.door, downstream.door, sign_in.door, required_acts.door, factors.door, help_pages.door, health.door)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from gateway.domain.relying_party import AuthorizationRequest, Means
+from gateway.domain.relying_party import AuthorizationRequest, Level, Means
 from gateway.domain.values import AccountId, Instant, NodeId, ProviderId, SessionId, SignInId
 
 
@@ -42,7 +42,7 @@ class Proof:
     account: AccountId
     path: Path
     means: Means
-    proved_at: Instant = Instant(0)
+    proved_at: Instant = Instant(0)  # noqa: RUF009 -- a NewType's call makes nothing
     """When it was proved here; `means.auth_time` is the provider's, which may be older."""
 
 
@@ -106,3 +106,9 @@ def next_step(sign_in: SignIn) -> Step:
     if sign_in.proof is not None and sign_in.parent is not None:
         return Step.RETURN_PROOF
     return Step.CHOOSE_METHOD if sign_in.login else Step.IDENTIFY
+
+
+def wants_second_factor(request: AuthorizationRequest, public_url: str) -> bool:
+    """Return whether the first `acr` that the app names and we know is the one of two factors: the first is what it likes best."""
+    known = {f"{public_url}/acr/{level}": level for level in Level}
+    return next((known[value] for value in request.acr_values if value in known), None) is Level.MULTI_FACTOR

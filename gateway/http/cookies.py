@@ -4,6 +4,7 @@ They hold secrets of 256 random bits; what they stand for is found by the secret
 that no other host can set them.
 """
 
+import re
 from collections.abc import Iterable
 
 from flask import Response, request
@@ -17,6 +18,8 @@ MAX_SIGN_INS = 10
 DEVICE_DAYS = 400
 """The longest life that browsers give a cookie."""
 _DAY_SECONDS = 86_400
+_SESSION_NAME = re.compile(r"(?:__Host-)?mg-[0-9a-f]{8}-[0-9a-f-]{27}")
+_SIGN_IN_NAME = re.compile(r"(?:__Host-)?mg-t-[0-9a-f-]{36}")
 
 
 def session_secret(node: Node) -> str:
@@ -27,7 +30,7 @@ def session_secret(node: Node) -> str:
 def set_session(response: Response, node: Node, secret: str) -> None:
     """Let the browser hold its session at an issuer until it is closed; the oldest beyond the limit goes."""
     name = _session_name(node)
-    _drop_oldest(response, _names(_prefix(node) + "mg-s-"), name, MAX_SESSIONS)
+    _drop_oldest(response, _names(_SESSION_NAME), name, MAX_SESSIONS)
     _set(response, node, name, secret)
 
 
@@ -41,10 +44,10 @@ def sign_in_secret(node: Node, sign_in_id: str) -> str:
     return request.cookies.get(_sign_in_name(node, sign_in_id), "")
 
 
-def set_sign_in(response: Response, node: Node, sign_in_id: SignInId, secret: str, *, seconds: int) -> None:
-    """Bind a sign-in to the browser for as long as it may take; two tabs hold two."""
+def set_sign_in(response: Response, node: Node, sign_in_id: SignInId, secret: str, *, seconds: int = _DAY_SECONDS) -> None:
+    """Bind a sign-in to the browser; two tabs hold two. The cookie outlives the sign-in, so that who comes late can begin anew."""
     name = _sign_in_name(node, sign_in_id)
-    _drop_oldest(response, _names(_prefix(node) + "mg-t-"), name, MAX_SIGN_INS)
+    _drop_oldest(response, _names(_SIGN_IN_NAME), name, MAX_SIGN_INS)
     _set(response, node, name, secret, seconds=seconds)
 
 
@@ -72,16 +75,16 @@ def _prefix(node: Node) -> str:
 
 
 def _session_name(node: Node) -> str:
-    return f"{_prefix(node)}mg-s-{node.id}"
+    return f"{_prefix(node)}mg-{node.id}"
 
 
 def _sign_in_name(node: Node, sign_in_id: str) -> str:
     return f"{_prefix(node)}mg-t-{sign_in_id}"
 
 
-def _names(prefix: str) -> list[str]:
+def _names(kind: re.Pattern[str]) -> list[str]:
     """Return this browser's cookies of a kind, in the order it sends them: the oldest first (RFC 6265 §5.4)."""
-    return [name for name in request.cookies if name.startswith(prefix)]
+    return [name for name in request.cookies if kind.fullmatch(name)]
 
 
 def _drop_oldest(response: Response, names: Iterable[str], keep: str, limit: int) -> None:

@@ -47,6 +47,11 @@ def find_route(context: Context, node: Node, sign_in: SignIn) -> Route:
     return Route(owner, _straight(sign_in, provider) if provider is not None and provider.node == owner.id else None)
 
 
+def route_to(context: Context, node: Node, provider: IdentityProvider) -> Route:
+    """Return the way from `node` to a provider whose button was chosen: by the issuer of its owner."""
+    return Route(_owner(context, node, provider.node), provider)
+
+
 def require_provider(context: Context, node: Node, key: str) -> IdentityProvider:
     """Return the provider of this key that may be used at `node`, or refuse it: unknown, another tenant's, switched off, link-only."""
     provider = next((item for item in _list_sighted(context, node) if item.key == key), None)

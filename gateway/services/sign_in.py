@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from gateway.domain.access import Place
 from gateway.domain.errors import Disclosure, Refusal
 from gateway.domain.identity import Assertion, IdentityProvider
+from gateway.domain.locks import told_time
 from gateway.domain.nodes import Node
 from gateway.domain.relying_party import AuthorizationRequest, Level, Means, RelyingParty
-from gateway.domain.sign_in import Path, Proof, SignIn, StoredRefusal, UpstreamLeg
+from gateway.domain.sign_in import Path, Proof, SignIn, StoredRefusal, UpstreamLeg, wants_second_factor
 from gateway.domain.values import Instant, ProviderId, SignInId, hash_token, new_token
 from gateway.services import admission, credentials, nodes
 from gateway.services.admission import Admitted, Attempt
@@ -128,18 +129,19 @@ def take_leg(context: Context, state: str) -> UpstreamLeg:
 def prove_federated(context: Context, node: Node, sign_in: SignIn, provider: IdentityProvider, assertion: Assertion) -> Progress:
     """Take a verified assertion as the first factor; whatever admission refuses is stored and not raised."""
     attempt = Attempt(node=node.id, path=Path.FEDERATED, provider=provider, assertion=assertion, tenant=sign_in.tenant)
-    return _told(context, sign_in, _admit(context, node, sign_in, attempt))
+    anew = replace(sign_in, proof=None, due="")
+    return _told(context, anew, _admit(context, node, anew, attempt))
 
 
-def prove_password(context: Context, node: Node, sign_in: SignIn, login: str, password: str) -> Progress:
-    """Check a password as the first factor.
+def prove_password(context: Context, node: Node, sign_in: SignIn, login: str, password: str, *, device: str = "") -> Progress:
+    """Check a password as the first factor. `device` is the secret of the device cookie.
 
-    Raises Refusal `E_Invalid_Credentials`, the neutral answer, for everything that only the trail may know. What stands in the way of
-    somebody whose password was right is stored.
+    Raises Refusal `E_Invalid_Credentials`, the neutral answer, for everything that only the trail may know; its `data` hold the `time` at
+    which a lock ends, on a known device alone. What stands in the way of somebody whose password was right is stored.
     """
     named = identify(context, node, sign_in, login)
     traced = context.traced_as(sign_in.correlation_id)
-    checked = credentials.check_password(traced, node, named.login, password)
+    checked = credentials.check_password(traced, node, named.login, password, device=device)
     account = checked.account.id if checked.account else None
     means = Means(level=Level.ONE_FACTOR, amr=("pwd",), auth_time=context.now())
     attempt = Attempt(node=node.id, path=Path.PASSWORD, account=account, means=means, tenant=sign_in.tenant)
@@ -150,7 +152,8 @@ def prove_password(context: Context, node: Node, sign_in: SignIn, login: str, pa
     admission.record_refusal(traced, attempt, _STEP_OF_CODE.get(checked.code, "protocol"), refusal, detail)
     if checked.code in _TOLD_AFTER_A_RIGHT_PASSWORD:
         return Progress(refuse(context, named, refusal), "")
-    raise Refusal("E_Invalid_Credentials", reason=checked.code)
+    told = {"time": told_time(checked.locked_until)} if checked.locked_until else {}
+    raise Refusal("E_Invalid_Credentials", data=told, reason=checked.code)
 
 
 def advance(context: Context, node: Node, sign_in: SignIn, *, means: Means | None = None) -> Progress:
@@ -184,7 +187,7 @@ def list_choices(context: Context, node: Node, sign_in: SignIn) -> tuple[Place, 
     attempt = Attempt(
         node=node.id,
         path=sign_in.proof.path,
-        client=_client(context, node, sign_in),
+        client=find_app(context, node, sign_in),
         account=sign_in.proof.account,
         means=sign_in.proof.means,
     )
@@ -204,8 +207,12 @@ def change_password(context: Context, node: Node, sign_in: SignIn, new_password:
 
 
 def refuse(context: Context, sign_in: SignIn, refusal: Refusal) -> SignIn:
-    """Store a refusal with the sign-in, and with the one at another issuer for which it is made: that one's page shows it."""
-    stored = StoredRefusal(refusal.code, {name: str(value) for name, value in refusal.data.items()})
+    """Store a refusal with the sign-in, and with the one at another issuer for which it is made: that one's page shows it.
+
+    A code that nobody may learn is stored as the one that people see instead.
+    """
+    shown = refusal.disclosed()
+    stored = StoredRefusal(shown.code, {name: str(value) for name, value in shown.data.items()})
     with context.database.transaction():
         if sign_in.parent is not None:
             parent = sign_ins.find_parent(context.database, sign_in.parent)
@@ -244,29 +251,32 @@ def _admit(context: Context, node: Node, sign_in: SignIn, attempt: Attempt) -> P
     traced = context.traced_as(sign_in.correlation_id)
     with context.database.transaction():
         if sign_in.parent is None:
-            client = _client(context, node, sign_in)
+            client = find_app(context, node, sign_in)
             if client is None:
                 return Progress(refuse(context, sign_in, Refusal("E_Client_Unknown", reason="the app was deleted meanwhile")), "")
-            attempt = replace(attempt, client=client)
+            step_up = sign_in.request is not None and wants_second_factor(sign_in.request, context.urls.public_url)
+            attempt = replace(attempt, client=client, step_up=step_up)
         outcome = admission.admit(traced, attempt)
         if isinstance(outcome, Admitted):
-            return _admitted(traced, node, sign_in, attempt.path, outcome)
+            return _admitted(traced, node, sign_in, attempt, outcome)
         if outcome.entry.disclosure is Disclosure.NOBODY:
             return outcome
         return Progress(refuse(context, sign_in, outcome), "")
 
 
 def _told(context: Context, sign_in: SignIn, progress: Progress | Refusal) -> Progress:
-    """Return the progress, with the neutral refusal stored where the real code is told to nobody."""
+    """Return the progress, with what people see of a refusal stored."""
     if isinstance(progress, Progress):
         return progress
-    return Progress(refuse(context, sign_in, Refusal("E_Invalid_Credentials", reason=progress.code)), "")
+    return Progress(refuse(context, sign_in, progress), "")
 
 
-def _admitted(context: Context, node: Node, sign_in: SignIn, path: Path, outcome: Admitted) -> Progress:
+def _admitted(context: Context, node: Node, sign_in: SignIn, attempt: Attempt, outcome: Admitted) -> Progress:
+    # A second factor is set up only soon after the first was proved, so that moment is kept through the steps between them.
+    before = sign_in.proof if attempt.assertion is None else None
     changed = replace(
         sign_in,
-        proof=Proof(outcome.account.id, path, outcome.means),
+        proof=Proof(outcome.account.id, attempt.path, outcome.means, before.proved_at if before else context.now()),
         tenant=outcome.acting.slug if outcome.acting else sign_in.tenant,
         due=outcome.due or "",
         session=None,
@@ -282,11 +292,12 @@ def _admitted(context: Context, node: Node, sign_in: SignIn, path: Path, outcome
 def _told_or_neutral(progress: Progress | Refusal) -> Progress:
     """Raise the neutral answer where even a right password tells nobody the code (class C of the catalogue)."""
     if isinstance(progress, Refusal):
-        raise Refusal("E_Invalid_Credentials", reason=progress.code)
+        raise progress.disclosed()
     return progress
 
 
-def _client(context: Context, node: Node, sign_in: SignIn) -> RelyingParty | None:
+def find_app(context: Context, node: Node, sign_in: SignIn) -> RelyingParty | None:
+    """Return the app that waits for a sign-in of this issuer; None where it is made for another issuer, or the app was deleted."""
     if sign_in.request is None or sign_in.parent is not None:
         return None
     return relying_parties.find_relying_party(context.database, node.id, sign_in.request.client_id)
