@@ -60,21 +60,21 @@ def table(lines: Sequence[Line]) -> str:
         ratio = statistics.median(mine / its for mine, its in zip(line.rates, comparison.rates, strict=True))
         saved = statistics.median(its / mine for mine, its in zip(line.processor_us, comparison.processor_us, strict=True))
         cuts = statistics.quantiles(line.latencies, n=100)
-        verdict = (
-            ""
-            if not line.scenario.must
-            else " ✓"
-            if ratio >= line.scenario.aim
-            else " (must)"
-            if ratio >= line.scenario.must
-            else " **missed**"
-        )
+        verdict = _verdict(line.scenario, ratio)
         bounds = (f"{line.scenario.must:.2f}", f"{line.scenario.aim:.2f}") if line.scenario.must else ("", "")
         rows.append(
             f"| {line.scenario.name} | {statistics.median(line.rates):,.0f} | {ratio:.2f}{verdict} | {bounds[0]} | {bounds[1]} "
             f"| {cuts[49] * 1000:.1f} | {cuts[98] * 1000:.1f} | {statistics.median(line.processor_us):,.0f} | {saved:.2f} |"
         )
     return "\n".join(rows)
+
+
+def _verdict(scenario: Scenario, ratio: float) -> str:
+    if not scenario.must:
+        return ""
+    if ratio >= scenario.aim:
+        return " ✓"
+    return " (must)" if ratio >= scenario.must else " **missed**"
 
 
 def machine() -> str:
