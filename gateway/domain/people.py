@@ -4,6 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from gateway.domain.errors import Refusal
 from gateway.domain.values import AccountId, ConnectionId, Instant, NamespaceId, NodeId
@@ -71,6 +72,8 @@ class Account:
     deleted_at: Instant | None
     document: str
     """The stored SCIM JSON (decisions.md 36)."""
+    company_contacts: str = ""
+    """For which matters the person is the company's contact: names of `companyContacts`, joined by commas."""
 
     @property
     def enabled(self) -> bool:
@@ -83,7 +86,32 @@ class Account:
         return self.self_registered and self.email_validated_at is None
 
 
-def effective_status(account: Account, *, tenant_enabled: bool, now: Instant) -> Status:
+def may_stay(account: Account, now: Instant) -> bool:
+    """Return whether what was opened for an account may still be used: deleted, disabled, expired and administrator-locked end it."""
+    expired = account.disable_after is not None and account.disable_after <= now
+    return account.deleted_at is None and account.enabled and not expired and account.admin_locked_at is None
+
+
+class StatusFacts(Protocol):
+    """What a status follows from; an account has it, and so has a row that is read for SCIM."""
+
+    @property
+    def deleted_at(self) -> Instant | None: ...
+    @property
+    def enabled(self) -> bool: ...
+    @property
+    def disable_after(self) -> Instant | None: ...
+    @property
+    def pending_email_validation(self) -> bool: ...
+    @property
+    def activated_at(self) -> Instant | None: ...
+    @property
+    def admin_locked_at(self) -> Instant | None: ...
+    @property
+    def must_change_password(self) -> bool: ...
+
+
+def effective_status(account: StatusFacts, *, tenant_enabled: bool, now: Instant) -> Status:
     """Return the first status that applies (R-093)."""
     if account.deleted_at is not None:
         return Status.DELETED

@@ -9,7 +9,7 @@ from typing import Any
 from gateway.domain.values import AccountId, ClientId, GrantId, Instant, NodeId, SessionId
 
 SCOPES = ("openid", "profile", "email", "phone", "offline_access", "roles")
-"""The scopes an app may be given; `openid` always among them."""
+"""The scopes that have a meaning here; an app may be given scopes of its own resources besides."""
 
 
 class AuthMethod(StrEnum):
@@ -17,6 +17,7 @@ class AuthMethod(StrEnum):
 
     BASIC = "client_secret_basic"
     POST = "client_secret_post"
+    PRIVATE_KEY_JWT = "private_key_jwt"
     NONE = "none"
 
 
@@ -43,6 +44,10 @@ class RelyingParty:
     second_factor_unsupported: bool
     disabled_at: Instant | None
     created_at: Instant
+    jwks: str = ""
+    """JSON of the app's public keys, where it proves itself by private_key_jwt."""
+    jwks_uri: str = ""
+    """Where the app publishes them instead."""
 
     @property
     def public(self) -> bool:
@@ -72,6 +77,8 @@ class AuthorizationRequest:
     resource: tuple[str, ...] = ()
     hinted_subject: str = ""
     """The `sub` of a valid id_token_hint."""
+    acr_values: tuple[str, ...] = ()
+    """Wished for in this order; a wish and no demand (OIDC Core §5.5.1.1)."""
 
     def to_json(self) -> str:
         """Return the request as stored."""
@@ -81,7 +88,8 @@ class AuthorizationRequest:
     def from_json(cls, text: str) -> "AuthorizationRequest":
         """Return the request that `to_json` stored."""
         stored: dict[str, Any] = json.loads(text)
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()})
+        arguments: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
+        return cls(**arguments)
 
 
 class Level(StrEnum):

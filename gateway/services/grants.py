@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from gateway.domain.audit import Event
 from gateway.domain.errors import Refusal
 from gateway.domain.nodes import Lifetimes, Node, chain_epoch
-from gateway.domain.people import Account
+from gateway.domain.people import Account, may_stay
 from gateway.domain.relying_party import AuthorizationRequest, Grant, RelyingParty, Session
 from gateway.domain.sign_in import Path
 from gateway.domain.values import SECOND_MS, GrantId, Instant, NodeId, hash_token, new_token
 from gateway.services import admission, nodes
 from gateway.services.admission import Admitted, Attempt
 from gateway.services.context import Context
-from gateway.storage import grants, people
+from gateway.storage import grants, people, relying_parties
 from gateway.storage import nodes as stored_nodes
 from gateway.storage.grants import StoredRefreshToken
 
@@ -32,6 +32,14 @@ class GrantRejected(Exception):
         self.reason = reason
 
 
+class TargetRejected(Exception):
+    """A token is asked for a resource that was not granted: `invalid_target` to the app (RFC 8707 §2)."""
+
+
+class ScopeWidened(Exception):
+    """A refresh asks for more than was granted: `invalid_scope` to the app (RFC 6749 §6); the token stays as it was."""
+
+
 @dataclass(frozen=True, slots=True)
 class Issued:
     """What a token answer is made from."""
@@ -40,8 +48,15 @@ class Issued:
     account: Account
     acting: Node
     lifetimes: Lifetimes
+    scope: tuple[str, ...]
+    """Of this answer: a refresh may ask for less than was granted."""
+    resource: str
+    """What the access token is for; empty where only userinfo is meant (decisions.md 30)."""
     refresh_token: str
     """Empty where the app gets none."""
+
+
+_Outcome = Issued | GrantRejected | ScopeWidened | TargetRejected | Refusal
 
 
 def authorize(
@@ -70,25 +85,60 @@ def authorize(
     return outcome
 
 
-def redeem_code(context: Context, node: Node, client: RelyingParty, code: str, *, redirect_uri: str, verifier: str) -> Issued:
+def redeem_code(
+    context: Context, node: Node, client: RelyingParty, code: str, *, redirect_uri: str, verifier: str, resource: str = ""
+) -> Issued:
     """Return what the token answer is made from, for the first redemption of a code by its own app.
 
     A second redemption ends the grant with all its tokens (RFC 9700 §4.5); a code presented by another app, with another
-    redirect URI or a wrong verifier is burnt (RFC 7636 §4.6). Raises GrantRejected or Refusal.
+    redirect URI or a wrong verifier is burnt (RFC 7636 §4.6). Raises GrantRejected or TargetRejected.
     """
     with context.database.transaction():
-        outcome = _redeem(context, node, client, hash_token(code), redirect_uri=redirect_uri, verifier=verifier)
+        outcome = _redeem(context, node, client, hash_token(code), redirect_uri=redirect_uri, verifier=verifier, resource=resource)
     return _issued_or_raise(outcome)
 
 
-def refresh(context: Context, node: Node, client: RelyingParty, token: str, *, scope: Sequence[str] = ()) -> Issued:
-    """Return what the token answer is made from, with the refresh token rotated. Raises GrantRejected or Refusal."""
+def refresh(context: Context, node: Node, client: RelyingParty, token: str, *, scope: Sequence[str] = (), resource: str = "") -> Issued:
+    """Return what the token answer is made from, with the refresh token rotated.
+
+    `scope` narrows this answer's access token. Raises GrantRejected, ScopeWidened, TargetRejected or Refusal.
+    """
     with context.database.transaction():
-        outcome = _refresh(context, node, client, hash_token(token))
-    issued = _issued_or_raise(outcome)
-    if not set(scope) <= set(issued.grant.scope):
-        raise Refusal("E_Scope_Missing", reason="a refresh may not widen the scope")
-    return issued
+        outcome = _refresh(context, node, client, hash_token(token), scope=tuple(scope), resource=resource)
+    return _issued_or_raise(outcome)
+
+
+def is_open(context: Context, node: Node) -> bool:
+    """Return whether neither the node nor one above it is switched off."""
+    return not any(
+        item.disabled_at is not None or item.deleted_at is not None for item in stored_nodes.list_chain(context.database, node.id)
+    )
+
+
+def require_open(context: Context, node: Node) -> Lifetimes:
+    """Return the lifetimes for a token that an app gets for itself, or refuse while the node or one above it is switched off."""
+    if not is_open(context, node):
+        raise Refusal("E_Tenant_Not_Allowed", reason="the issuer or a node above it is switched off")
+    return nodes.lifetimes(context, node.id)
+
+
+def find_refreshable(context: Context, node_id: NodeId, token: str) -> tuple[Grant, Account, Instant] | None:
+    """Return the live grant of a refresh token that may still be used, its account, and when the token ends by itself."""
+    stored = grants.find_refresh_token(context.database, hash_token(token))
+    live = find_live(context, node_id, stored.grant) if stored is not None else None
+    if stored is None or live is None:
+        return None
+    ends = min(stored.expires_at, live[0].expires_at)
+    return None if stored.rotated_at is not None or ends <= context.now() else (*live, ends)
+
+
+def revoke(context: Context, client: RelyingParty, grant: Grant) -> None:
+    """End a grant at the wish of its app; another app's grant stays (RFC 7009 §2.1)."""
+    if grant.client_id != client.client_id:
+        return
+    with context.database.transaction():
+        if grants.end_grant(context.database, grant.id, "revoked by the app", context.now()):
+            context.record(Event(grant.node, "grant.revoked", "grant", grant.id, detail={"app": client.client_id}))
 
 
 def find_live(context: Context, node_id: NodeId, grant_id: str) -> tuple[Grant, Account] | None:
@@ -97,7 +147,10 @@ def find_live(context: Context, node_id: NodeId, grant_id: str) -> tuple[Grant, 
     if grant is None or grant.node != node_id or not _alive(context, grant):
         return None
     account = people.find_account(context.database, grant.account)
-    return (grant, account) if account is not None and account.enabled and account.deleted_at is None else None
+    client = relying_parties.find_relying_party(context.database, node_id, grant.client_id)
+    if account is None or not may_stay(account, context.now()) or client is None or client.disabled_at is not None:
+        return None
+    return grant, account
 
 
 def current_epoch(context: Context, account: Account, issuer: NodeId, acting: NodeId) -> int:
@@ -126,7 +179,7 @@ def _add_code(context: Context, client: RelyingParty, request: AuthorizationRequ
         means=session.means,
         epoch=current_epoch(context, admitted.account, client.node, acting),
         created_at=now,
-        expires_at=Instant(now + lives.refresh_max),
+        expires_at=_end_of(Instant(now + lives.refresh_max), session, request.scope),
         ended_at=None,
     )
     code = new_token(context.entropy, "mgo")
@@ -137,9 +190,14 @@ def _add_code(context: Context, client: RelyingParty, request: AuthorizationRequ
     return code
 
 
+def _end_of(longest: Instant, session: Session, scope: Sequence[str]) -> Instant:
+    """Return when a grant's refresh tokens end at the latest: without offline access they do not outlive the session (decisions.md 31)."""
+    return longest if "offline_access" in scope else min(longest, session.expires_at)
+
+
 def _redeem(
-    context: Context, node: Node, client: RelyingParty, code_hash: str, *, redirect_uri: str, verifier: str
-) -> Issued | GrantRejected:
+    context: Context, node: Node, client: RelyingParty, code_hash: str, *, redirect_uri: str, verifier: str, resource: str
+) -> _Outcome:
     used = grants.use_code(context.database, code_hash, context.now())
     if used is None:
         return _replayed_code(context, node, code_hash)
@@ -152,10 +210,14 @@ def _redeem(
         return GrantRejected("the code expired")
     if not _proves(verifier, used.code_challenge):
         return GrantRejected("the PKCE verifier does not prove the challenge")
-    if not _alive(context, grant):
+    account = people.find_account(context.database, grant.account)
+    if account is None or not may_stay(account, context.now()) or not _alive(context, grant):
         return GrantRejected("the grant ended")
+    target = _target(client, grant, resource)
+    if target is None:
+        return TargetRejected(resource)
     token = _add_refresh_token(context, grant, parent_hash=None) if "refresh_token" in client.grants else ""
-    return _issued(context, grant, token)
+    return _issued(context, grant, grant.scope, target, token)
 
 
 def _replayed_code(context: Context, node: Node, code_hash: str) -> GrantRejected:
@@ -167,15 +229,31 @@ def _replayed_code(context: Context, node: Node, code_hash: str) -> GrantRejecte
     return GrantRejected("the code was used before")
 
 
-def _refresh(context: Context, node: Node, client: RelyingParty, token_hash: str) -> Issued | GrantRejected | Refusal:
+def _refresh(context: Context, node: Node, client: RelyingParty, token_hash: str, *, scope: tuple[str, ...], resource: str) -> _Outcome:
     stored = grants.find_refresh_token(context.database, token_hash)
     grant = grants.find_grant(context.database, stored.grant) if stored else None
     if stored is None or grant is None or grant.client_id != client.client_id:
         return GrantRejected("unknown refresh token, or of another app")
     if not _alive(context, grant) or stored.expires_at <= context.now() or grant.expires_at <= context.now():
         return GrantRejected("the refresh token or its grant ended")
+    if not set(scope) <= set(grant.scope):
+        return ScopeWidened("a refresh may not widen the scope")
+    target = _target(client, grant, resource)
+    if target is None:
+        return TargetRejected(resource)
+    outcome = admission.admit(context, _attempt_to_refresh(context, node, client, grant))
+    if isinstance(outcome, Refusal):
+        return outcome
+    if outcome.due is not None:
+        return GrantRejected(f"{outcome.due} is due, and nobody can be asked")
+    if not _claim(context, token_hash, stored):
+        return _replayed_token(context, grant, stored)
+    return _issued(context, grant, scope or grant.scope, target, _add_refresh_token(context, grant, parent_hash=token_hash))
+
+
+def _attempt_to_refresh(context: Context, node: Node, client: RelyingParty, grant: Grant) -> Attempt:
     acting = stored_nodes.find_node(context.database, grant.acting)
-    attempt = Attempt(
+    return Attempt(
         node=node.id,
         path=Path.REFRESH,
         client=client,
@@ -184,14 +262,6 @@ def _refresh(context: Context, node: Node, client: RelyingParty, token_hash: str
         tenant=acting.slug if acting else "",
         may_ask=False,
     )
-    outcome = admission.admit(context, attempt)
-    if isinstance(outcome, Refusal):
-        return outcome
-    if not _claim(context, token_hash, stored):
-        grants.end_grant(context.database, grant.id, "refresh token replayed", context.now())
-        context.record(Event(node.id, "refresh_token.replayed", "grant", grant.id, outcome="refused"))
-        return GrantRejected("the refresh token was used before: its family is dead")
-    return _issued(context, grant, _add_refresh_token(context, grant, parent_hash=token_hash))
 
 
 def _claim(context: Context, token_hash: str, stored: StoredRefreshToken) -> bool:
@@ -199,6 +269,15 @@ def _claim(context: Context, token_hash: str, stored: StoredRefreshToken) -> boo
     if stored.rotated_at is None:
         return grants.rotate_refresh_token(context.database, token_hash, context.now())
     return grants.claim_extra_child(context.database, token_hash, since=Instant(context.now() - REFRESH_GRACE_MS))
+
+
+def _replayed_token(context: Context, grant: Grant, stored: StoredRefreshToken) -> GrantRejected:
+    """Refuse a token that was rotated before; past the grace either copy may be stolen, so the family dies (RFC 9700 §4.14.2)."""
+    if stored.rotated_at is not None and stored.rotated_at + REFRESH_GRACE_MS >= context.now():
+        return GrantRejected("the refresh token's one extra child was made already")
+    if grants.end_grant(context.database, grant.id, "refresh token replayed", context.now()):
+        context.record(Event(grant.node, "refresh_token.replayed", "grant", grant.id, outcome="refused"))
+    return GrantRejected("the refresh token was used before: its family is dead")
 
 
 def _add_refresh_token(context: Context, grant: Grant, *, parent_hash: str | None) -> str:
@@ -210,15 +289,22 @@ def _add_refresh_token(context: Context, grant: Grant, *, parent_hash: str | Non
     return token
 
 
-def _issued(context: Context, grant: Grant, refresh_token: str) -> Issued | GrantRejected:
+def _target(client: RelyingParty, grant: Grant, resource: str) -> str | None:
+    """Return the one resource an access token is for, empty for none; None where it was not granted (RFC 8707 §2.2)."""
+    if resource:
+        return resource if resource in (grant.resource or client.resources) else None
+    return grant.resource[0] if grant.resource else ""
+
+
+def _issued(context: Context, grant: Grant, scope: tuple[str, ...], resource: str, refresh_token: str) -> Issued | GrantRejected:
     account = people.find_account(context.database, grant.account)
     acting = stored_nodes.find_node(context.database, grant.acting)
     if account is None or acting is None:
         return GrantRejected("the account or its tenant is gone")
-    return Issued(grant, account, acting, nodes.lifetimes(context, grant.node), refresh_token)
+    return Issued(grant, account, acting, nodes.lifetimes(context, grant.node), scope, resource, refresh_token)
 
 
-def _issued_or_raise(outcome: Issued | GrantRejected | Refusal) -> Issued:
+def _issued_or_raise(outcome: _Outcome) -> Issued:
     """Raise after the transaction, so that what a refusal wrote (a family's end, a trace) stays."""
     if isinstance(outcome, Issued):
         return outcome

@@ -1,17 +1,21 @@
 """Signing keys of nodes: made when needed, wrapped at rest, held in memory as objects, rotated with overlap."""
 
 import json
+from functools import lru_cache
 from typing import cast
 
 from gateway.domain.audit import Event
-from gateway.domain.values import Instant, NodeId
+from gateway.domain.values import MINUTE_MS, Instant, NodeId
 from gateway.services import nodes
 from gateway.services.context import Context
 from gateway.storage import keys
 from gateway.storage.keys import StoredKey
 from gateway.tokens.signing import KeyCache, SigningAlgorithm, SigningKey, generate_key, load_key
+from gateway.tokens.verification import KeySet, import_key_set
 
 ALGORITHMS: tuple[SigningAlgorithm, ...] = ("RS256", "ES256")
+LEAD_MS = 10 * MINUTE_MS
+"""How long a new key is published before it signs: twice as long as verifiers may keep our key set (openid.md 37)."""
 _PURPOSE = "signing key"
 _CACHE = KeyCache()
 
@@ -24,14 +28,20 @@ def ensure_keys(context: Context, node_id: NodeId) -> None:
 
 
 def rotate_keys(context: Context, node_id: NodeId) -> list[str]:
-    """Make a new key for each algorithm and retire the old ones, which stay published until what they signed has ended; return the new ids."""
+    """Make a new key for each algorithm and return the new ids.
+
+    A new key is published at once and signs after `LEAD_MS`; the old ones sign until then, and stay published until what they
+    signed has ended.
+    """
     lives = nodes.lifetimes(context, node_id)
-    overlap = Instant(context.now() + 2 * max(lives.id_token, lives.access_token))
+    begins = Instant(context.now() + LEAD_MS)
+    gone = Instant(begins + 2 * max(lives.id_token, lives.access_token))
     added = []
     for alg in ALGORITHMS:
+        key = _new_key(context, node_id, alg, active_from=begins)
         with context.database.transaction():
-            key = _add(context, node_id, alg, active_from=context.now())
-            keys.retire_other_keys(context.database, key, now=context.now(), published_until=overlap)
+            keys.insert_key(context.database, key)
+            keys.retire_other_keys(context.database, key, published_until=gone)
             context.publish(Event(node_id, "keys.rotated", "key", key.kid, detail={"alg": alg}))
         added.append(key.kid)
     return added
@@ -42,7 +52,8 @@ def get_signing_key(context: Context, node_id: NodeId, alg: str) -> SigningKey:
     stored = keys.find_signing_key(context.database, node_id, alg, context.now())
     if stored is None:
         stored = _add(context, node_id, cast("SigningAlgorithm", alg), active_from=context.now())
-    return _CACHE.get(stored.kid, lambda: _load(context, stored))
+    # By the public half and not by kid: a kid names one key within one database, and a process may open several.
+    return _CACHE.get(stored.public_jwk, lambda: _load(context, stored))
 
 
 def list_public_keys(context: Context, node_id: NodeId) -> list[dict[str, str]]:
@@ -50,10 +61,26 @@ def list_public_keys(context: Context, node_id: NodeId) -> list[dict[str, str]]:
     return [json.loads(key.public_jwk) for key in keys.list_published_keys(context.database, node_id, context.now())]
 
 
+def verification_keys(context: Context, node_id: NodeId) -> KeySet:
+    """Return the node's published keys, ready to verify what came back to us."""
+    return _key_set(tuple(key.public_jwk for key in keys.list_published_keys(context.database, node_id, context.now())))
+
+
+@lru_cache(maxsize=256)
+def _key_set(jwks: tuple[str, ...]) -> KeySet:
+    return import_key_set({"keys": [json.loads(jwk) for jwk in jwks]})
+
+
 def _add(context: Context, node_id: NodeId, alg: SigningAlgorithm, *, active_from: Instant) -> StoredKey:
+    key = _new_key(context, node_id, alg, active_from=active_from)
+    keys.insert_key(context.database, key)
+    return key
+
+
+def _new_key(context: Context, node_id: NodeId, alg: SigningAlgorithm, *, active_from: Instant) -> StoredKey:
     kid = context.new_id()
     pem, public = generate_key(alg, kid)
-    key = StoredKey(
+    return StoredKey(
         kid=kid,
         node=node_id,
         alg=alg,
@@ -64,8 +91,6 @@ def _add(context: Context, node_id: NodeId, alg: SigningAlgorithm, *, active_fro
         retired_at=None,
         published_until=None,
     )
-    keys.insert_key(context.database, key)
-    return key
 
 
 def _load(context: Context, stored: StoredKey) -> SigningKey:

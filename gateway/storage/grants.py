@@ -65,6 +65,7 @@ _END = Statement(AppGrant.update(_ENDING).where((AppGrant.id == place("id")) & _
 _END_OF_SESSION = Statement(
     AppGrant.update(_ENDING).where((AppGrant.session == place("session")) & _LIVE & ~AppGrant.scope.contains("offline_access"))
 )
+_END_OF_CLIENT = Statement(AppGrant.update(_ENDING).where((AppGrant.client_id == place("client_id")) & _LIVE))
 _END_OF_ACCOUNT = Statement(AppGrant.update(_ENDING).where((AppGrant.account == place("account")) & _LIVE))
 _SUBTREE = NodeAncestry.select(NodeAncestry.descendant).where(NodeAncestry.ancestor == place("node"))
 _AUDIENCE = (
@@ -210,6 +211,11 @@ def end_grants_of_session(database: Database, session: SessionId, reason: str, n
 def end_grants_of_account(database: Database, account_id: AccountId, reason: str, now: Instant) -> int:
     """End every grant of an account."""
     return database.write(_END_OF_ACCOUNT, account=account_id, reason=reason, now=now)
+
+
+def end_grants_of_client(database: Database, client_id: ClientId, reason: str, now: Instant) -> int:
+    """End every grant of an app."""
+    return database.write(_END_OF_CLIENT, client_id=client_id, reason=reason, now=now)
 
 
 def list_listeners_of_account(database: Database, account_id: AccountId) -> Sequence[Listener]:

@@ -10,7 +10,7 @@ from gateway.storage.tables.apps import SigningKey as KeyTable
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """One key; it signs from `active_from` until it is retired, and stays published until `published_until`."""
+    """One key; it is published at once, signs from `active_from` until it is retired, and stays published until `published_until`."""
 
     kid: str
     node: NodeId
@@ -32,7 +32,7 @@ _SIGNING = Statement(
         (KeyTable.node == place("node"))
         & (KeyTable.alg == place("alg"))
         & (KeyTable.active_from <= place("now"))
-        & KeyTable.retired_at.is_null()
+        & (KeyTable.retired_at.is_null() | (KeyTable.retired_at > place("now")))
     )
     .order_by(KeyTable.active_from.desc())
     .limit(1)
@@ -44,7 +44,7 @@ _PUBLISHED = Statement(
 )
 _INSERT = Statement(KeyTable.insert(places(KeyTable)))
 _RETIRE = Statement(
-    KeyTable.update({KeyTable.retired_at: place("now"), KeyTable.published_until: place("published_until")}).where(
+    KeyTable.update({KeyTable.retired_at: place("at"), KeyTable.published_until: place("published_until")}).where(
         (KeyTable.node == place("node")) & (KeyTable.alg == place("alg")) & (KeyTable.kid != place("kid")) & KeyTable.retired_at.is_null()
     )
 )
@@ -66,6 +66,6 @@ def insert_key(database: Database, key: StoredKey) -> None:
     database.write(_INSERT, **{field.name: getattr(key, field.name) for field in dataclasses.fields(key)})
 
 
-def retire_other_keys(database: Database, key: StoredKey, *, now: Instant, published_until: Instant) -> None:
-    """Retire the node's other keys of this algorithm; what they signed can be verified until `published_until`."""
-    database.write(_RETIRE, node=key.node, alg=key.alg, kid=key.kid, now=now, published_until=published_until)
+def retire_other_keys(database: Database, key: StoredKey, *, published_until: Instant) -> None:
+    """Retire the node's other keys of this algorithm when `key` begins to sign; they stay published until `published_until`."""
+    database.write(_RETIRE, node=key.node, alg=key.alg, kid=key.kid, at=key.active_from, published_until=published_until)

@@ -5,8 +5,8 @@ import json
 
 from gateway.domain.relying_party import AuthMethod, RelyingParty
 from gateway.domain.values import ClientId, Instant, NodeId
-from gateway.storage.database import Database, Row, Statement, place, places
-from gateway.storage.tables.apps import ClientSecret
+from gateway.storage.database import Database, Duplicate, Row, Statement, place, places
+from gateway.storage.tables.apps import ClientAssertion, ClientSecret
 from gateway.storage.tables.apps import RelyingParty as PartyTable
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(RelyingParty))
@@ -26,6 +26,11 @@ _OF_NODE = Statement(
     .order_by(PartyTable.name, PartyTable.client_id)
 )
 _INSERT = Statement(PartyTable.insert(places(PartyTable)))
+_CHANGE = Statement(
+    PartyTable.update(
+        {getattr(PartyTable, name): place(name) for name in _FIELDS if name not in {"client_id", "node", "created_at"}}
+    ).where((PartyTable.client_id == place("client_id")) & PartyTable.deleted_at.is_null())
+)
 _DISABLE = Statement(PartyTable.update({PartyTable.disabled_at: place("at")}).where(PartyTable.client_id == place("client_id")))
 _DELETE = Statement(
     PartyTable.update({PartyTable.deleted_at: place("at"), PartyTable.disabled_at: place("at")}).where(
@@ -45,6 +50,8 @@ _EXPIRE_SECRETS = Statement(
         (ClientSecret.client_id == place("client_id")) & (ClientSecret.expires_at.is_null() | (ClientSecret.expires_at > place("at")))
     )
 )
+_INSERT_ASSERTION = Statement(ClientAssertion.insert(places(ClientAssertion)))
+_FORGET_ASSERTIONS = Statement(ClientAssertion.delete().where(ClientAssertion.expires_at <= place("now")))
 
 
 def find_relying_party(database: Database, node_id: NodeId, client_id: str) -> RelyingParty | None:
@@ -66,8 +73,12 @@ def list_relying_parties(database: Database, node_id: NodeId) -> list[RelyingPar
 
 def insert_relying_party(database: Database, party: RelyingParty) -> None:
     """Add an app."""
-    values = {name: getattr(party, name) for name in _FIELDS} | {name: json.dumps(getattr(party, name)) for name in _LISTS}
-    database.write(_INSERT, **values, deleted_at=None)
+    database.write(_INSERT, **_values(party), deleted_at=None)
+
+
+def change_relying_party(database: Database, party: RelyingParty) -> None:
+    """Store what an administrator changed; id, node and creation stay."""
+    database.write(_CHANGE, **_values(party))
 
 
 def set_disabled(database: Database, client_id: ClientId, at: Instant | None) -> None:
@@ -93,6 +104,20 @@ def expire_secrets(database: Database, client_id: ClientId, at: Instant) -> None
 def has_secret(database: Database, client_id: ClientId, secret_hash: str, now: Instant) -> bool:
     """Return whether a live secret of the app has this hash; looked up by hash, so the time tells nothing about it."""
     return database.row(_SECRET, client_id=client_id, hash=secret_hash, now=now) is not None
+
+
+def use_assertion(database: Database, client_id: ClientId, jti_hash: str, *, now: Instant, expires_at: Instant) -> bool:
+    """Remember an assertion until it expires; return False if it was used before: of parallel calls one alone gets True."""
+    database.write(_FORGET_ASSERTIONS, now=now)
+    try:
+        database.write(_INSERT_ASSERTION, client_id=client_id, jti_hash=jti_hash, expires_at=expires_at)
+    except Duplicate:
+        return False
+    return True
+
+
+def _values(party: RelyingParty) -> dict[str, object]:
+    return {name: getattr(party, name) for name in _FIELDS} | {name: json.dumps(getattr(party, name)) for name in _LISTS}
 
 
 def _party(row: Row) -> RelyingParty:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.domain.values import MINUTE_MS, SECOND_MS, Instant
+from gateway.domain.values import HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from gateway.tokens.digests import at_hash
 
 LEEWAY_MS = MINUTE_MS
@@ -15,6 +15,11 @@ MAX_SUBJECT_LENGTH = 255
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 LOGOUT_MAX_AGE_MS = 5 * MINUTE_MS
 """How old a logout token may be; older ones are replays out of a log."""
+
+ASSERTION_MAX_LIFE_MS = HOUR_MS
+"""How far ahead a client assertion may expire: its `jti` is remembered for that long."""
+ASSERTION_LEEWAY_MS = 30 * SECOND_MS
+"""How far in the future a client assertion may begin."""
 
 STALE_KEY_CHECKS = frozenset({"kid", "key", "signature"})
 """Failures that fresh keys may cure: the sender may have rotated its keys, even under the same kid."""
@@ -58,6 +63,16 @@ class VerifiedLogout:
     issued_at: Instant
 
 
+@dataclass(frozen=True, slots=True)
+class VerifiedAssertion:
+    """An app's proof of itself, good once."""
+
+    client_id: str
+    token_id: str
+    """`jti`; the caller refuses one it has seen from this app."""
+    expires_at: Instant
+
+
 def require_issuer(claims: Mapping[str, object], issuer: str) -> None:
     """Refuse an `iss` that is not exactly `issuer`: no folding of case or slashes (OIDC Core §3.1.3.7 2)."""
     if claims.get("iss") != issuer:
@@ -98,10 +113,10 @@ def require_subject(claims: Mapping[str, object]) -> str:
     return subject
 
 
-def require_expiry(claims: Mapping[str, object], now: Instant) -> Instant:
-    """Return `exp`, or refuse a token whose life is over."""
+def require_expiry(claims: Mapping[str, object], now: Instant, *, leeway: int = LEEWAY_MS) -> Instant:
+    """Return `exp`, or refuse a token whose life is over; for what we issued ourselves no leeway is due."""
     expires_at = require_instant(claims, "exp")
-    if expires_at + LEEWAY_MS <= now:
+    if expires_at + leeway <= now:
         raise TokenRejected("exp", f"over since {now - expires_at} ms")
     return expires_at
 
@@ -116,6 +131,28 @@ def require_begun(claims: Mapping[str, object], now: Instant) -> Instant:
         if not_before - LEEWAY_MS > now:
             raise TokenRejected("nbf", f"{not_before - now} ms in the future")
     return issued_at
+
+
+def require_own_assertion(claims: Mapping[str, object], client_id: str, issuer: str) -> None:
+    """Refuse a client assertion that is not the app's own about itself, or not meant for this issuer alone (RFC 7523 §3).
+
+    `aud` is one string, our issuer: an app talked into naming another server's address too would hand that server a proof for us.
+    """
+    if claims.get("iss") != client_id or claims.get("sub") != client_id:
+        raise TokenRejected("sub", f"{_shown(claims.get('iss'))} about {_shown(claims.get('sub'))} is not {client_id!r} about itself")
+    if claims.get("aud") != issuer:
+        raise TokenRejected("aud", f"{_shown(claims.get('aud'))} is not {issuer!r}")
+
+
+def require_short_life(claims: Mapping[str, object], now: Instant) -> Instant:
+    """Return `exp`, or refuse a client assertion that is over, has not begun, or lives for longer than its `jti` is remembered."""
+    expires_at = require_expiry(claims, now)
+    if expires_at > now + ASSERTION_MAX_LIFE_MS + LEEWAY_MS:
+        raise TokenRejected("exp", f"lives for {expires_at - now} ms")
+    for name in ("iat", "nbf"):
+        if name in claims and require_instant(claims, name) - ASSERTION_LEEWAY_MS > now:
+            raise TokenRejected(name, "in the future")
+    return expires_at
 
 
 def require_nonce(claims: Mapping[str, object], nonce: str) -> None:

@@ -78,11 +78,26 @@ CREATE TABLE account (
     updated_at BIGINT NOT NULL,
     deleted_at BIGINT,
     deleted_login TEXT NOT NULL,
-    document TEXT NOT NULL
+    display_name_key TEXT NOT NULL,
+    given_name_key TEXT NOT NULL,
+    family_name_key TEXT NOT NULL,
+    job_title_key TEXT NOT NULL,
+    employee_number_key TEXT NOT NULL,
+    department_key TEXT NOT NULL,
+    manager TEXT NOT NULL,
+    document TEXT NOT NULL,
+    company_contacts TEXT NOT NULL
 );
 CREATE INDEX account_home ON account (home, id) WHERE deleted_at IS NULL;
 CREATE INDEX account_email ON account (email_key, home) WHERE deleted_at IS NULL;
 CREATE INDEX account_login ON account (login_key, home) WHERE deleted_at IS NULL;
+-- What filters of directories ask for most; the rest of their filters is answered from `scim_value` or from few candidates.
+CREATE INDEX account_display_name ON account (display_name_key, home) WHERE deleted_at IS NULL;
+CREATE INDEX account_given_name ON account (given_name_key, home) WHERE deleted_at IS NULL;
+CREATE INDEX account_family_name ON account (family_name_key, home) WHERE deleted_at IS NULL;
+CREATE INDEX account_employee_number ON account (employee_number_key, home) WHERE deleted_at IS NULL;
+CREATE INDEX account_manager ON account (manager, home) WHERE deleted_at IS NULL;
+CREATE INDEX account_updated ON account (home, updated_at) WHERE deleted_at IS NULL;
 CREATE INDEX account_deleted ON account (deleted_at) WHERE deleted_at IS NOT NULL;
 
 -- The names by which people sign in; a hosted or member name lies in further namespaces (decisions.md 2).
@@ -385,6 +400,8 @@ CREATE TABLE scim_connection (
     provider TEXT REFERENCES identity_provider (id),
     patch_reply INTEGER NOT NULL,
     adoption TEXT NOT NULL,
+    unknown TEXT NOT NULL,
+    rate INTEGER NOT NULL,
     created_at BIGINT NOT NULL,
     disabled_at BIGINT
 );

@@ -27,6 +27,8 @@ class RelyingParty(Table):
     disabled_at = pw.BigIntegerField(null=True)
     deleted_at = pw.BigIntegerField(null=True)
     created_at = pw.BigIntegerField()
+    jwks = pw.TextField()
+    jwks_uri = pw.TextField()
 
 
 class ClientSecret(Table):
@@ -109,3 +111,16 @@ class RefreshToken(Table):
     expires_at = pw.BigIntegerField()
     rotated_at = pw.BigIntegerField(null=True)
     extra_child = pw.IntegerField()
+
+
+class ClientAssertion(Table):
+    """Rows of `client_assertion`."""
+
+    client_id = pw.TextField()
+    jti_hash = pw.TextField()
+    expires_at = pw.BigIntegerField()
+
+    class Meta:
+        """The key has several columns."""
+
+        primary_key = pw.CompositeKey("client_id", "jti_hash")

@@ -1,0 +1,74 @@
+"""Answers to an app by way of the browser: code or error, always with `state` and `iss` (RFC 9207), by redirect or form post."""
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from flask import Response, render_template
+
+from federation.errors import describe, error_of, error_uri, plain
+from gateway.domain.errors import Refusal
+from gateway.domain.nodes import Node
+from gateway.domain.relying_party import AuthorizationRequest
+from gateway.http import headers, requests
+
+MODES = ("query", "form_post")
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where an app waits for its answer: a redirect URI that was found registered."""
+
+    node: Node
+    redirect_uri: str
+    mode: str
+    state: str
+
+
+class Unanswerable(Exception):
+    """An authorization request is refused; the app is told (RFC 6749 §4.1.2.1)."""
+
+    def __init__(self, error: str, description: str) -> None:
+        """Take the OAuth error and a description for the developer of the app."""
+        super().__init__(error)
+        self.error = error
+        self.description = description
+
+
+def destination_of(node: Node, request: AuthorizationRequest) -> Destination:
+    """Return where the app of a stored request waits."""
+    return Destination(node, request.redirect_uri, request.response_mode, request.state)
+
+
+def with_code(destination: Destination, code: str) -> Response:
+    """Answer with an authorization code."""
+    return _answer(destination, {"code": code})
+
+
+def with_error(destination: Destination, error: str, description: str) -> Response:
+    """Answer with an OAuth error."""
+    return _answer(destination, {"error": error, "error_description": plain(f"{description} Correlation {requests.correlation_id()}")})
+
+
+def with_refusal(destination: Destination, code: str, correlation_id: str) -> Response:
+    """Answer with what the catalogue says an app is told of a code; the person's values stay here."""
+    refusal = Refusal(code)
+    told = {
+        "error": error_of(refusal),
+        "error_description": describe(refusal, correlation_id),
+        "error_uri": error_uri(requests.house().settings.public_url, refusal),
+    }
+    return _answer(destination, told)
+
+
+def _answer(destination: Destination, parameters: dict[str, str]) -> Response:
+    fields = parameters | ({"state": destination.state} if destination.state else {}) | {"iss": destination.node.issuer}
+    if destination.mode == "form_post":
+        headers.allow_form_to(destination.redirect_uri)
+        return Response(render_template("form_post.html", action=destination.redirect_uri, fields=fields), mimetype="text/html")
+    separator = "&" if "?" in destination.redirect_uri else "?"
+    return see_other(f"{destination.redirect_uri}{separator}{urlencode(fields)}")
+
+
+def see_other(location: str) -> Response:
+    """Send the browser on by GET: a 307 after the sign-in form would send the password on to the app (RFC 9700 §4.12)."""
+    return Response(status=303, headers={"Location": location})

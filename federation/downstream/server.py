@@ -1,0 +1,78 @@
+"""authlib's authorization server for one request at one issuer, with its holes closed."""
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Error
+from flask import Response
+
+from federation.downstream import client_authentication
+from federation.downstream.client import Client
+from federation.downstream.grants import AppGrant, CodeGrant, Pkce, RefreshGrant
+from federation.downstream.introspection import Introspection
+from federation.downstream.requests import ProviderRequest
+from federation.downstream.revocation import Revocation
+from federation.errors import plain
+from gateway.domain.nodes import Node
+from gateway.services import relying_parties
+from gateway.services.context import Context
+
+# authlib writes tokens into its debug log.
+logging.getLogger("authlib").setLevel(logging.INFO)
+
+_UNAUTHORIZED = 401
+
+
+class ProviderServer(AuthorizationServer):
+    """One request's server: the issuer is the request's node, so none can be taken from configuration by mistake."""
+
+    def __init__(self, context: Context, node: Node) -> None:
+        """Serve an act at `node`."""
+        super().__init__()
+        self.context = context
+        self.node = node
+        self.register_grant(CodeGrant, [Pkce()])
+        self.register_grant(RefreshGrant)
+        self.register_grant(AppGrant)
+        self.register_endpoint(Introspection)
+        self.register_endpoint(Revocation)
+
+    def query_client(self, client_id: str) -> Client | None:  # type: ignore[override]  # the stubs forget that there may be none
+        """Return the app registered at this issuer; another tenant's app is not there."""
+        party = relying_parties.find(self.context, self.node.id, client_id)
+        return Client(party) if party is not None else None
+
+    def authenticate_client(  # type: ignore[override]  # our own request
+        self,
+        request: ProviderRequest,
+        methods: object,
+        endpoint: str = "token",  # noqa: ARG002 -- authlib's signature
+    ) -> Client:
+        """Return the app that proved itself; where only apps with a secret are served, one without is refused."""
+        party = client_authentication.authenticate(self.context, self.node, request.parameters)
+        if party.auth_method not in methods:  # type: ignore[operator]  # a collection of names
+            client_authentication.raise_invalid_client()
+        return Client(party)
+
+    def create_oauth2_request(self, request: ProviderRequest) -> ProviderRequest:
+        """Return the request as the view made it."""
+        return request
+
+    def handle_response(self, status: int, body: Mapping[str, Any], headers: Any) -> Response:  # noqa: ANN401 -- authlib gives pairs
+        """Return Flask's response, never to be stored (RFC 6749 §5.1)."""
+        response = Response(json.dumps(body), status, dict(headers), mimetype="application/json")
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    def handle_error_response(self, request: ProviderRequest, error: OAuth2Error) -> Response:  # type: ignore[override]  # noqa: ARG002 -- our own request
+        """Return the error with its description cleaned: authlib echoes the caller's words into some."""
+        status, body, headers = error(None)
+        body = {name: plain(value) if isinstance(value, str) else value for name, value in dict(body).items()}
+        if status == _UNAUTHORIZED:
+            headers = [pair for pair in headers if pair[0] != "WWW-Authenticate"] + [("WWW-Authenticate", 'Basic realm="client"')]
+        return self.handle_response(status, body, headers)
+
+    def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
+        """Tell nobody."""

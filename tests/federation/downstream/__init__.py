@@ -1,0 +1,1 @@
+"""We as OpenID provider: the endpoints as apps see them."""
