@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +35,8 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
 
-    def json(self) -> Any:
-        return json.loads(self.body)
+    def json(self) -> dict[str, Any]:
+        return dict(json.loads(self.body))
 
 
 def call(method: str, url: str, *, token: str = "", body: object = None) -> Answer:
@@ -44,7 +44,8 @@ def call(method: str, url: str, *, token: str = "", body: object = None) -> Answ
     headers = {"Content-Type": "application/scim+json"} if body is not None else {}
     if token:
         headers["Authorization"] = f"Bearer {token}"
-    asked = urllib.request.Request(url, method=method, headers=headers, data=None if body is None else json.dumps(body).encode())
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(url, method=method, headers=headers, data=data)  # noqa: S310 -- our own loopback URLs
     try:
         with urllib.request.build_opener(_NoRedirect).open(asked, timeout=_PATIENCE_SECONDS) as answer:
             return Answer(answer.status, dict(answer.headers), answer.read())
@@ -77,7 +78,7 @@ class Gateway:
             "MOONGATE_OUTBOUND_ALLOW": "127.0.0.0/8,::1/128",
         }
 
-    def run(self, *words: str, given: str = "") -> Any:
+    def run(self, *words: str, given: str = "") -> dict[str, Any]:
         """Run a command with --json and return its document."""
         done = subprocess.run(
             [sys.executable, "-m", "gateway", *words, "--json"],
@@ -89,7 +90,7 @@ class Gateway:
             timeout=60,
         )
         assert done.returncode == 0, f"moongate {' '.join(words)}: {done.stderr}{done.stdout}"
-        return json.loads(done.stdout)
+        return dict(json.loads(done.stdout))
 
 
 @contextmanager
@@ -104,7 +105,7 @@ def serving(gateway: Gateway, *options: str) -> Iterator["subprocess.Popen[bytes
             start_new_session=True,
         )
     try:
-        wait_for(lambda: _answers(f"{gateway.url}/readyz"), lambda: (gateway.home / "server.log").read_text())
+        wait_for(lambda: _answers(f"{gateway.url}/readyz"), (gateway.home / "server.log").read_text)
         yield server
     finally:
         end(server)
@@ -146,7 +147,7 @@ def end(process: "subprocess.Popen[Any]") -> None:
         process.wait()
 
 
-def wait_for(condition: Any, told: Any = lambda: "") -> None:
+def wait_for(condition: Callable[[], object], told: Callable[[], str] = str) -> None:
     """Wait until a condition of another process holds."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not condition():

@@ -49,7 +49,7 @@ class World:
     scim_token: str
 
     def app_state(self) -> dict[str, Any]:
-        return dict(call("GET", f"{self.app_url}/state").json())
+        return call("GET", f"{self.app_url}/state").json()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The customer's own OpenID provider in the journeys: Canaille, which shares no line with us. Runs in .venv-iam, in a process of its own.
 
-Takes one JSON object on standard input: port, client_id, client_secret, redirect_uri, and people ({user_name, given_name, family_name, email,
-password}). Prints `ready` once it serves.
+Takes one JSON object on standard input: port, client_id, client_secret, redirect_uri, and people ({user_name, given_name, family_name,
+email, password}). Prints `ready` once it serves.
 """
 
 import json
