@@ -75,7 +75,9 @@ def apply_patch(document: JsonObject, operations: Sequence[Operation], resource:
             _apply_path(copy, operation, operation.path, resource, run)
     _drop_empty_extensions(copy, resource)
     require_complete(copy, resource)
-    return Patched(copy, changed=copy != document, notes=tuple(run.notes))
+    # `schemas` follows from the rest, and the document given may lack the URN of an extension that was joined to it.
+    changed = {**copy, "schemas": None} != {**document, "schemas": None}
+    return Patched(copy, changed=changed, notes=tuple(run.notes))
 
 
 def _operation(operation: Json, policy: PatchPolicy) -> Operation:
@@ -281,8 +283,9 @@ def _drop_empty_extensions(document: JsonObject, resource: ResourceType) -> None
             document.pop(extension.urn, None)
     schemas = document.get("schemas")
     if isinstance(schemas, list):
-        kept: list[Json] = [urn for urn in schemas if urn == resource.core.urn or urn in present]
-        document["schemas"] = [*kept, *(urn for urn in present if urn not in kept)]
+        kept = [urn for urn in schemas if urn in present]
+        # The core comes first and is always there, whatever a PATCH of `schemas` said.
+        document["schemas"] = [*dict.fromkeys([resource.core.urn, *kept, *present])]
 
 
 def _copied(value: Json) -> Json:

@@ -83,6 +83,9 @@ def write_list(container: JsonObject, attribute: Attribute, op: Op, value: Json,
     given = canonical_value(attribute, value if isinstance(value, list) else [value], attribute.name, unknown)
     written = given if isinstance(given, list) else []
     settle_unknown(unknown, run, nothing_applied=not written)
+    if unknown and not written:
+        # The whole operation is passed over: to replace by the nothing that is left of it would wipe the list.
+        return
     if op is Op.REPLACE:
         _assign(container, attribute, written)
         return
@@ -108,10 +111,11 @@ def write_selected(
     elements = read_elements(container, attribute)
     matched = _matched(elements, attribute, selection)
     template = _template(selection)
+    unassigned = operation.value is None or operation.value == ""
     if not matched:
         if not run.policy.create_unmatched or template is None:
             raise Refusal("E_No_Target", field="path", data={"value": attribute.name})
-        if operation.value is None or operation.value == "":
+        if unassigned:
             return
         run.note(f"N12 element created: {attribute.name}")
         matched = [dict(template)]
@@ -125,7 +129,8 @@ def write_selected(
         primary = [element for element in matched if element.get("primary") is True]
         require_one_primary(list(primary), attribute.name)
         _demote_others(elements, primary)
-    _assign(container, attribute, [element for element in elements if element])
+    # A label may be written before its value, but one whose value was just taken away labels nothing.
+    _assign(container, attribute, _without(elements, _hollow(matched) if unassigned else [element for element in matched if not element]))
 
 
 def write_sub(content: JsonObject, sub: Attribute, value: Json, where: str, run: PatchRun) -> None:
@@ -153,9 +158,7 @@ def remove_selected(container: JsonObject, attribute: Attribute, selection: Filt
         require_writable(sub, None, None, removing=True)
     for element in matched:
         element.pop(sub.name, None)
-    # An element left with nothing but its label holds no value any more.
-    emptied = [element for element in matched if not set(element) - _LABELS]
-    _assign(container, attribute, _without(elements, emptied))
+    _assign(container, attribute, _without(elements, _hollow(matched)))
 
 
 def remove_by_value(container: JsonObject, attribute: Attribute, value: Json, run: PatchRun) -> None:
@@ -223,6 +226,8 @@ def _write_element(element: JsonObject, attribute: Attribute, operation: Operati
     found = canonical_element(attribute, operation.value, attribute.name, unknown)
     given = found if isinstance(found, dict) else {}
     settle_unknown(unknown, run, nothing_applied=not given)
+    if unknown and not given:
+        return
     for sub in attribute.sub_attributes:
         if sub.mutability is Mutability.IMMUTABLE and (operation.op is Op.REPLACE or sub.name in given):
             require_writable(sub, element.get(sub.name), given.get(sub.name))
@@ -240,8 +245,9 @@ def _sameness(attribute: Attribute, element: Json) -> object:
         value = attribute.find_sub("value")
         if value is not None and value.mutability is Mutability.IMMUTABLE:
             return element.get("value")
-        # Sub-attributes are simple (RFC 7643 §2.3.8), so that their values are hashable and adding thousands stays linear.
-        return frozenset((name, part) for name, part in element.items() if not isinstance(part, list | dict))
+        # Sub-attributes are simple (RFC 7643 §2.3.8), so that their values are hashable and adding thousands stays linear. One that is
+        # false says no more than one that is absent: an element that lost `primary` to another is still the same.
+        return frozenset((name, part) for name, part in element.items() if part is not False and not isinstance(part, list | dict))
     return comparison_key(element) if isinstance(element, str) and not attribute.case_exact else str(element)
 
 
@@ -253,6 +259,11 @@ def _demote_others(elements: Sequence[Json], written: Sequence[Json]) -> None:
     for element in elements:
         if isinstance(element, dict) and element.get("primary") is True and id(element) not in promoted:
             element["primary"] = False
+
+
+def _hollow(elements: Sequence[JsonObject]) -> list[JsonObject]:
+    """Return the elements left with nothing but labels: they hold no value any more."""
+    return [element for element in elements if not set(element) - _LABELS]
 
 
 def _without(elements: Sequence[Json], dropped: Sequence[JsonObject]) -> list[Json]:
