@@ -5,6 +5,7 @@ import click
 from gateway.cli import (
     access_explained,
     audit,
+    demo,
     domain,
     idp,
     installation,
@@ -31,6 +32,7 @@ def main() -> None:
 # The way a new installation goes, then the nouns.
 serve.register(main)
 installation.register(main)
+demo.register(main)
 main.add_command(platform.group)
 main.add_command(tenant.group)
 main.add_command(domain.group)

@@ -31,7 +31,7 @@ def make_app(settings: dict[str, Any]) -> Flask:
     """Return the provider with its people and the one client: us."""
     key = JWKRegistry.generate_key("RSA", 2048)
     key.ensure_kid()
-    app = create_app(
+    app: Flask = create_app(
         config={
             "ENV_FILE": None,
             "SECRET_KEY": str(uuid.uuid4()),
