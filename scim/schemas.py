@@ -83,7 +83,7 @@ def _service_provider_config() -> ServiceProviderConfig:
             "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
             "filter": {"supported": True, "maxResults": MAX_RESULTS},
             "changePassword": {"supported": False},
-            "sort": {"supported": False},
+            "sort": {"supported": True},
             "etag": {"supported": True},
             "authenticationSchemes": [
                 {

@@ -22,9 +22,7 @@ from gateway.storage import connections, credentials, identity_providers, nodes,
 from gateway.storage.database import Duplicate
 from gateway.storage.identity_providers import SignInMethod
 from gateway.storage.people import SearchedValue
-
-_SEARCHED = {"emails": ("value", "type"), "phoneNumbers": ("value", "type")}
-"""Multi-valued attributes that filters may ask for, with their indexed sub-attributes."""
+from gateway.storage.search_plan import INDEXED
 
 _AUDITED = tuple(
     field.name for field in dataclasses.fields(Account) if field.name not in {"id", "document", "version", "updated_at", "created_at"}
@@ -47,12 +45,11 @@ class NewPerson:
 def create_person(context: Context, node: Node, new: NewPerson) -> Account:
     """Create a person by hand, by the strict rules of forms (decisions.md 13)."""
     _require_fields(new.fields)
-    if new.federated_only and new.provider is None and not _has_active_provider(context, node):
-        raise Refusal(
-            "E_Field_Invalid", field="federated_only", data={"field": "Federated Only", "rule": "needs an active identity provider"}
-        )
+    blank = _blank(context, node, new.fields)
+    if new.federated_only and new.provider is None:
+        require_provider(context, blank)
     account = dataclasses.replace(
-        _blank(context, node, new.fields),
+        blank,
         federated_only=new.federated_only,
         mfa_required=new.mfa_required,
         enabled_by_admin=new.enabled,
@@ -77,7 +74,7 @@ def add_person(context: Context, account: Account, document: JsonObject, methods
     except Duplicate as error:
         raise Refusal("E_Login_Taken", field="login", data={"value": account.login}) from error
     people.replace_values(context.database, stored, searched_values(document))
-    connections.count(context.database, account.home, "User", account.id, 1)
+    _count(context, account, 1)
     context.publish(
         Event(account.home, "person.created", "person", account.id, detail={"login": account.login, "by": account.managed_by or ""})
     )
@@ -90,8 +87,11 @@ def store_person(context: Context, before: Account, after: Account, document: Js
     `document` is the new stored SCIM document; without one, the present document follows the changed columns. Whoever is no
     longer let in is signed out everywhere.
     """
-    written = updated_document(json.loads(before.document) if document is None else document, _with_active(fields_of(after), after))
-    changed = replace(after, document=stored_json(written, after.id))
+    former = json.loads(before.document)
+    written = updated_document(former if document is None else document, _with_active(fields_of(after), after))
+    # A directory that sends the same attributes in another order changes nothing.
+    same = {**written, "id": before.id} == former
+    changed = replace(after, document=before.document if same else stored_json(written, after.id))
     if changed == before:
         return before
     changed = replace(changed, version=before.version + 1, updated_at=context.now())
@@ -151,7 +151,7 @@ def delete_person(context: Context, account: Account) -> Account:
         identity_providers.replace_sign_in_methods(context.database, account.id, [])
         if not people.bury_account(context.database, deleted, expected_version=account.version):
             raise Refusal("E_Version_Conflict", reason="the account changed meanwhile")
-        connections.count(context.database, account.home, "User", account.id, -1)
+        _count(context, account, -1)
         context.publish(Event(account.home, "person.deleted", "person", account.id, detail={"login": comparison_key(account.login)}))
     return deleted
 
@@ -162,6 +162,14 @@ def get_person(context: Context, node: Node, login: str) -> Account:
     if account is None or not nodes.is_within(context.database, account.home, node.id):
         raise Refusal("E_Resource_Not_Found", field="login", data={"value": login})
     return account
+
+
+def require_provider(context: Context, account: Account) -> None:
+    """Refuse *Federated Only* where nobody could vouch for the person: no provider of the home is active (R-102)."""
+    if not any(provider.active for provider in identity_providers.list_providers(context.database, account.home)):
+        raise Refusal(
+            "E_Field_Invalid", field="federated_only", data={"field": "Federated Only", "rule": "needs an active identity provider"}
+        )
 
 
 def fields_of(account: Account) -> PersonFields:
@@ -207,7 +215,7 @@ def new_account(context: Context, node: Node, fields: PersonFields, *, managed_b
 def searched_values(document: JsonObject) -> list[SearchedValue]:
     """Return what filters on multi-valued attributes find in a document."""
     values = []
-    for attribute, subs in _SEARCHED.items():
+    for attribute, subs in INDEXED.items():
         elements = document.get(attribute)
         for at, element in enumerate(elements if isinstance(elements, list) else []):
             if isinstance(element, dict):
@@ -277,8 +285,10 @@ def _require_email_free(context: Context, node: Node, email: str) -> None:
         raise Refusal("E_Email_Taken", field="email", data={"value": local_and_domain(email)[1]})
 
 
-def _has_active_provider(context: Context, node: Node) -> bool:
-    return any(provider.active for provider in identity_providers.list_providers(context.database, node.id))
+def _count(context: Context, account: Account, delta: int) -> None:
+    """Keep the totals that SCIM clients ask for: people, not service accounts."""
+    if account.type is AccountType.HUMAN:
+        connections.count(context.database, account.home, "User", account.id, delta)
 
 
 def _sign_out_if_due(context: Context, before: Account, after: Account) -> None:

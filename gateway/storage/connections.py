@@ -6,11 +6,12 @@ import zlib
 from dataclasses import dataclass
 
 from gateway.domain.connections import Adoption, Connection, ProvisioningEntry, Token
-from gateway.domain.values import AccountId, ConnectionId, Instant, NodeId
+from gateway.domain.values import ConnectionId, Instant, NodeId
 from gateway.storage.database import Database, Row, Statement, place, places
 from gateway.storage.tables.machinery import Counter
-from gateway.storage.tables.nodes import NodeAncestry
-from gateway.storage.tables.provisioning import ScimConnection, ScimLog, ScimToken
+from gateway.storage.tables.nodes import Node, NodeAncestry
+from gateway.storage.tables.people import Account
+from gateway.storage.tables.provisioning import ExternalId, ScimConnection, ScimLog, ScimToken
 
 SHARDS = 16
 
@@ -29,6 +30,8 @@ _CHANGE = Statement(
             ScimConnection.provider: place("provider"),
             ScimConnection.patch_reply: place("patch_reply"),
             ScimConnection.adoption: place("adoption"),
+            ScimConnection.unknown: place("unknown"),
+            ScimConnection.rate: place("rate"),
             ScimConnection.disabled_at: place("disabled_at"),
         }
     ).where(ScimConnection.id == place("id"))
@@ -46,12 +49,28 @@ _REVOKE = Statement(
     )
 )
 _TOUCH = Statement(ScimToken.update({ScimToken.last_used_at: place("now")}).where(ScimToken.id == place("id")))
+_DELETE_TOKENS = Statement(ScimToken.delete().where(ScimToken.connection == place("connection")))
+_DELETE_IDS = Statement(ExternalId.delete().where(ExternalId.connection == place("connection")))
+_RELEASE = Statement(Account.update({Account.managed_by: None}).where(Account.managed_by == place("connection")))
+_DELETE = Statement(ScimConnection.delete().where(ScimConnection.id == place("connection")))
+_SWITCHED_OFF = Statement(
+    Node.select(Node.id)
+    .join(NodeAncestry, on=(NodeAncestry.ancestor == Node.id))
+    .where((NodeAncestry.descendant == place("node")) & (Node.disabled_at.is_null(False) | Node.deleted_at.is_null(False)))
+    .limit(1)
+)
 _INSERT_LOG = Statement(ScimLog.insert(places(ScimLog)))
 _LOG = Statement(ScimLog.select().where(ScimLog.node == place("node")).order_by(ScimLog.id.desc()).limit(place("limit")))
 _LOG_OF_CONNECTION = Statement(
     ScimLog.select().where(ScimLog.connection == place("connection")).order_by(ScimLog.id.desc()).limit(place("limit"))
 )
 _LOG_OF_CORRELATION = Statement(ScimLog.select().where(ScimLog.correlation_id == place("correlation_id")).order_by(ScimLog.id))
+_LOG_ROW = Statement(
+    ScimLog.select()
+    .where((ScimLog.node == place("node")) & ((ScimLog.id == place("id")) | (ScimLog.correlation_id == place("id"))))
+    .order_by(ScimLog.id)
+    .limit(1)
+)
 _COUNT = Statement(
     Counter.insert(
         {Counter.node: place("node"), Counter.type: place("type"), Counter.shard: place("shard"), Counter.value: place("delta")}
@@ -102,6 +121,20 @@ def insert_connection(database: Database, connection: Connection) -> None:
 def change_connection(database: Database, connection: Connection) -> None:
     """Store a connection's switches."""
     database.write(_CHANGE, **{name: getattr(connection, name) for name in _FIELDS})
+
+
+def delete_connection(database: Database, connection: Connection) -> int:
+    """Remove a connection, its tokens and its ids of people; return how many people nobody manages now."""
+    for statement in (_DELETE_TOKENS, _DELETE_IDS):
+        database.write(statement, connection=connection.id)
+    released = database.write(_RELEASE, connection=connection.id)
+    database.write(_DELETE, connection=connection.id)
+    return released
+
+
+def is_switched_off(database: Database, node_id: NodeId) -> bool:
+    """Return whether a node or one above it is disabled or deleted."""
+    return database.row(_SWITCHED_OFF, node=node_id) is not None
 
 
 def find_by_token(database: Database, node_id: NodeId, token_hash: str) -> tuple[Token, Connection] | None:
@@ -162,14 +195,20 @@ def list_log(database: Database, node_id: NodeId, *, connection: str | None, lim
     ]
 
 
+def find_log(database: Database, node_id: NodeId, request_id: str) -> LogRow | None:
+    """Return a node's request by its id or its correlation id."""
+    row = database.row(_LOG_ROW, node=node_id, id=request_id)
+    return LogRow(*row) if row else None
+
+
 def list_log_of_correlation(database: Database, correlation_id: str) -> list[LogRow]:
     """Return the requests under a correlation id."""
     return [LogRow(*row) for row in database.rows(_LOG_OF_CORRELATION, correlation_id=correlation_id)]
 
 
-def count(database: Database, node_id: NodeId, kind: str, account_id: AccountId, delta: int) -> None:
+def count(database: Database, node_id: NodeId, kind: str, resource_id: str, delta: int) -> None:
     """Add to a node's total of a type, spread over shards so that writers do not queue at one row (decisions.md 45)."""
-    shard = zlib.crc32(account_id.encode()) % SHARDS
+    shard = zlib.crc32(resource_id.encode()) % SHARDS
     database.write(_COUNT, node=node_id, type=kind, shard=shard, delta=delta)
 
 

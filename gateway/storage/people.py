@@ -4,7 +4,10 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import orjson
+
 from gateway.domain.people import Account, AccountType
+from gateway.domain.schema import ENTERPRISE_URN
 from gateway.domain.values import AccountId, ConnectionId, Instant, NamespaceId, NodeId, comparison_key
 from gateway.storage.database import Database, Row, Statement, place, places
 from gateway.storage.tables.people import Account as AccountTable
@@ -230,4 +233,19 @@ def account_of(row: Row) -> Account:
 
 def _values(account: Account) -> dict[str, object]:
     values = {name: getattr(account, name) for name in _FIELDS}
-    return values | {"login_key": comparison_key(account.login), "email_key": comparison_key(account.email)}
+    keys: dict[str, object] = {
+        f"{name}_key": comparison_key(getattr(account, name))
+        for name in ("login", "email", "display_name", "given_name", "family_name", "job_title")
+    }
+    return values | keys | _enterprise_values(account.document)
+
+
+def _enterprise_values(document: str) -> dict[str, object]:
+    """Return what filters find of the enterprise extension, which has no columns of its own."""
+    extension = orjson.loads(document).get(ENTERPRISE_URN, {}) if ENTERPRISE_URN in document else {}
+    manager = extension.get("manager", {})
+    return {
+        "employee_number_key": comparison_key(extension.get("employeeNumber", "")),
+        "department_key": comparison_key(extension.get("department", "")),
+        "manager": manager.get("value", ""),
+    }

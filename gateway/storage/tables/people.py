@@ -41,7 +41,15 @@ class Account(Table):
     updated_at = pw.BigIntegerField()
     deleted_at = pw.BigIntegerField(null=True)
     deleted_login = pw.TextField()
+    display_name_key = pw.TextField()
+    given_name_key = pw.TextField()
+    family_name_key = pw.TextField()
+    job_title_key = pw.TextField()
+    employee_number_key = pw.TextField()
+    department_key = pw.TextField()
+    manager = pw.TextField()
     document = pw.TextField()
+    company_contacts = pw.TextField()
 
 
 class SignInName(Table):

@@ -15,6 +15,8 @@ class ScimConnection(Table):
     provider = pw.TextField(null=True)
     patch_reply = pw.IntegerField()
     adoption = pw.TextField()
+    unknown = pw.TextField()
+    rate = pw.IntegerField()
     created_at = pw.BigIntegerField()
     disabled_at = pw.BigIntegerField(null=True)
 

@@ -1,0 +1,198 @@
+"""What a connection reads of people: the stored JSON, with what other rows know spliced in (decisions.md 36).
+
+A read is one query for the people and one for their groups; no document is parsed, and a page is made by joining bytes.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import orjson
+
+from gateway.domain.connections import Connection
+from gateway.domain.document import Meta, splice
+from gateway.domain.errors import Refusal
+from gateway.domain.filter import matches
+from gateway.domain.identity import Criterion
+from gateway.domain.nodes import Node, NodeKind
+from gateway.domain.people import Status, effective_status
+from gateway.domain.query import Filter
+from gateway.domain.schema import USER
+from gateway.domain.sorting import Sorting, sort_key
+from gateway.domain.values import AccountId, Instant
+from gateway.services.context import Context
+from gateway.storage import connections, groups, nodes, person_rows, search
+from gateway.storage.person_rows import PersonRow
+
+MOST_CANDIDATES = 1000
+"""How many people are tested one by one where no index answers a filter; with more it is refused (RFC 7644 §3.4.2.2, tooMany)."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One person as a connection sees it."""
+
+    id: AccountId
+    version: str
+    """The ETag: it changes with the row and with whatever is spliced in."""
+    location: str
+    body: bytes
+    """The whole document as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is looked for, and which page of it."""
+
+    filter: Filter | None = None
+    """Resolved against the table of people."""
+    sorting: Sorting | None = None
+    start: int = 1
+    count: int = 100
+
+
+def get_view(context: Context, connection: Connection, base: str, account_id: str) -> View:
+    """Return a person in the connection's sight; anybody else is as unknown as nobody. `base` is the SCIM base URL."""
+    row = person_rows.find_person_row(context.database, connection.node, connection.id, account_id, context.now())
+    if row is None:
+        raise Refusal("E_Resource_Not_Found", data={"value": account_id[:128]})
+    return _views(context, connection, base, [row])[0]
+
+
+def list_views(context: Context, connection: Connection, base: str, wanted: Wanted) -> tuple[int, list[View]]:
+    """Return how many people a search finds and the page that is wanted; refuses with `E_Too_Many` what would take a scan."""
+    found = search.people_search(connection.node, connection.id, wanted.filter, wanted.sorting, now=context.now())
+    if not found.exact:
+        return _tested(context, connection, base, wanted, found)
+    rows = _page(context, found, wanted)
+    return _total(context, connection, found, wanted, len(rows)), _views(context, connection, base, rows)
+
+
+def _page(context: Context, found: search.PeopleSearch, wanted: Wanted) -> list[PersonRow]:
+    if not wanted.count:
+        return []
+    return search.list_person_rows(context.database, found, limit=wanted.count, offset=wanted.start - 1)
+
+
+def _total(context: Context, connection: Connection, found: search.PeopleSearch, wanted: Wanted, length: int) -> int:
+    """Return the total: from the counters where there is no filter (decisions.md 45), from the page where it is the last one."""
+    if wanted.filter is None:
+        return connections.total(context.database, connection.node, "User")
+    if 0 < length < wanted.count or (length == 0 and wanted.start == 1 and wanted.count):
+        return wanted.start - 1 + length
+    return search.count_people(context.database, found)
+
+
+def _tested(context: Context, connection: Connection, base: str, wanted: Wanted, found: search.PeopleSearch) -> tuple[int, list[View]]:
+    """Test what the database may find one by one, where it is little enough."""
+    rows = search.list_person_rows(context.database, found, limit=MOST_CANDIDATES + 1, offset=0)
+    if len(rows) > MOST_CANDIDATES:
+        raise Refusal(
+            "E_Too_Many",
+            field="filter",
+            data={"value": f"more than {MOST_CANDIDATES} candidates"},
+            reason="no index answers the filter or the order",
+        )
+    views = [(view, orjson.loads(view.body)) for view in _views(context, connection, base, rows)]
+    hits = [(view, document) for view, document in views if wanted.filter is None or matches(wanted.filter, document, USER)]
+    if wanted.sorting is not None:
+        sorting = wanted.sorting
+        hits.sort(key=lambda hit: sort_key(hit[1], sorting, USER), reverse=sorting.descending)
+    first = wanted.start - 1
+    return len(hits), [view for view, _ in hits[first : first + wanted.count]]
+
+
+def _views(context: Context, connection: Connection, base: str, rows: Sequence[PersonRow]) -> list[View]:
+    homes = {home: _Home.of(nodes.list_chain(context.database, home)) for home in {row.home for row in rows}}
+    member_of = groups.groups_json_of_many(context.database, [row.id for row in rows], node_id=connection.node, base=base) if rows else {}
+    now = context.now()
+    return [_view(base, row, homes[row.home], member_of.get(row.id, b""), now=now) for row in rows]
+
+
+_LEVELS = {NodeKind.PARTNER: "partner", NodeKind.DISTRIBUTOR: "distributor"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """What a home adds to the documents of its people."""
+
+    scope: str
+    """JSON of the extension's `scope`."""
+    enabled: bool
+
+    @classmethod
+    def of(cls, chain: Iterable[Node]) -> "_Home":
+        """Return it for a home and the nodes above, nearest first."""
+        places = list(chain)
+        slugs = {"tenant": places[0].slug}
+        for node in reversed(places):
+            if node.kind in _LEVELS:
+                slugs[_LEVELS[node.kind]] = node.slug
+        return cls(json.dumps(slugs, separators=(",", ":")), all(node.disabled_at is None for node in places))
+
+
+def _view(base: str, row: PersonRow, home: _Home, groups_json: bytes, *, now: Instant) -> View:
+    status = effective_status(row, tenant_enabled=home.enabled, now=now)
+    if row.locked and status in {Status.ACTIVE, Status.MUST_CHANGE_PASSWORD}:
+        status = Status.LOCKED_OUT
+    extension = _extension(
+        status.value,
+        row.provider_key or "password",
+        row.matching or row.provider_matching or Criterion.EMAIL.value,
+        row.federated_login or "",
+        bool(row.federated_only),
+        bool(row.mfa_required),
+        bool(row.enrolled),
+        bool(row.locked or row.admin_locked_at is not None),
+        row.email_validated_at is not None,
+        home.scope,
+        row.company_contacts,
+        row.language,
+    )
+    spliced = b"%b|%b|%b" % (extension, groups_json, (row.external_id or "").encode())
+    version = f'W/"{row.version}-{hashlib.blake2b(spliced, digest_size=6).hexdigest()}"'
+    location = f"{base}/Users/{row.id}"
+    body = splice(
+        row.document.encode(),
+        meta=Meta(location, version, row.created_at, row.updated_at),
+        external_id=row.external_id,
+        groups_json=groups_json,
+        computed=extension,
+    )
+    return View(row.id, version, location, body)
+
+
+@lru_cache(maxsize=4096)
+def _extension(  # noqa: PLR0917 -- a cache is asked by position, and this is asked for each person of a page
+    status: str,
+    method: str,
+    matching: str,
+    custom_login: str,
+    federated_only: bool,  # noqa: FBT001 -- ditto
+    mfa_required: bool,  # noqa: FBT001 -- ditto
+    enrolled: bool,  # noqa: FBT001 -- ditto
+    locked: bool,  # noqa: FBT001 -- ditto
+    email_validated: bool,  # noqa: FBT001 -- ditto
+    scope: str,
+    contacts: str,
+    language: str,
+) -> bytes:
+    """Return our extension's JSON (R-201). Most people of a tenant share it, so it is seldom made."""
+    document: dict[str, object] = {"status": status, "signInMethod": method, "loginMatching": matching}
+    if custom_login:
+        document["customLogin"] = custom_login
+    document |= {
+        "federatedOnly": federated_only,
+        "mfaRequired": mfa_required,
+        "mfaStatus": "enrolled" if enrolled else "none",
+        "lockedOut": locked,
+        "emailValidated": email_validated,
+        "scope": json.loads(scope),
+    }
+    if contacts:
+        document["companyContacts"] = contacts.split(",")
+    if language:
+        document["language"] = language
+    return orjson.dumps(document)
