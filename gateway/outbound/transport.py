@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -231,7 +232,8 @@ class Transport:
             remaining = max(0.001, deadline - time.monotonic())
             adapter = _PinnedAdapter(target, address, self._tls, call)
             try:
-                return self._read(adapter.send(request, stream=True, timeout=(remaining / left, remaining)))
+                with closing(adapter.send(request, stream=True, timeout=(remaining / left, remaining))) as response:
+                    return self._read(response)
             except (RequestException, HTTPError, OSError, ValueError) as error:
                 failure = Unreachable(f"{target.host} at {address} port {target.port}: {_cause(error)}")
                 if call.connected:
