@@ -1,0 +1,156 @@
+"""Of whom a second factor is asked, by which path, and what locks do to it (openid.md 92-98, requirements.md 2g)."""
+
+from dataclasses import replace
+
+import pytest
+
+from gateway.domain.errors import Refusal
+from gateway.domain.locks import GuessPath
+from gateway.domain.nodes import Node
+from gateway.domain.people import Account
+from gateway.domain.relying_party import RelyingParty
+from gateway.domain.sign_in import Path, Step
+from gateway.services import admission, credentials, locks, people, second_factor
+from gateway.services import sign_in as sign_ins
+from gateway.services.admission import Admitted, Attempt
+from gateway.services.context import Context
+from gateway.storage import audit
+from tests.factors import (
+    add_app,
+    add_person,
+    add_provider,
+    assertion_of,
+    begin,
+    by_password,
+    code_at,
+    current,
+    enrol,
+    refused_codes,
+    session_of,
+)
+
+
+def test_mfa_required_is_asked_of_a_federated_sign_in_too(
+    context: Context, acme: Node, shop: RelyingParty, mia: Account, secret: str
+) -> None:
+    provider = add_provider(context, acme)
+    sign_in = sign_ins.prove_federated(context, acme, begin(context, acme, shop), provider, assertion_of(mia, amr=("mfa",))).sign_in
+    assert (sign_in.due, sign_in.session) == (Step.VERIFY_TOTP, None)
+    progress = second_factor.prove_code(context, acme, sign_in, code_at(secret, context.now()))
+    assert session_of(context, progress.sign_in).means.amr == ("fed", "otp", "mfa")
+
+
+@pytest.mark.parametrize(("amr", "due"), [(("mfa",), ""), (("pwd",), Step.ENROL_TOTP), ((), Step.ENROL_TOTP)])
+def test_a_provider_is_trusted_for_what_its_amr_proves_and_never_for_its_absence(
+    *, context: Context, acme: Node, shop: RelyingParty, mia: Account, amr: tuple[str, ...], due: str
+) -> None:
+    provider = add_provider(context, acme, mfa_amr=("mfa",))
+    progress = sign_ins.prove_federated(context, acme, begin(context, acme, shop), provider, assertion_of(mia, amr=amr))
+    assert progress.sign_in.due == due
+    assert bool(progress.session_secret) == (not due)
+
+
+def test_an_enrolled_factor_is_asked_beside_a_password_even_where_none_is_demanded(
+    context: Context, acme: Node, shop: RelyingParty, mia: Account, secret: str
+) -> None:
+    with context.database.transaction():
+        free = people.store_person(context, current(context, mia), relaxed(current(context, mia)))
+    assert by_password(context, acme, shop, free).due == Step.VERIFY_TOTP
+    provider = add_provider(context, acme)
+    assert sign_ins.prove_federated(context, acme, begin(context, acme, shop), provider, assertion_of(free)).session_secret
+
+
+def relaxed(account: Account) -> Account:
+    return replace(account, mfa_required=False)
+
+
+def test_accounts_of_managing_nodes_always_need_a_second_factor(context: Context, platform: Node) -> None:
+    app = add_app(context, platform)
+    admin = add_person(context, platform, "admin")
+    assert by_password(context, platform, app, admin).due == Step.ENROL_TOTP
+
+
+def test_a_person_who_owes_a_factor_needs_a_service_account_where_an_app_supports_none(context: Context, acme: Node, mia: Account) -> None:
+    legacy = add_app(context, acme, second_factor_unsupported=True)
+    sign_in = by_password(context, acme, legacy, mia)
+    assert sign_in.refusal is not None
+    assert sign_in.refusal.code == "E_Service_Account_Needed"
+    assert refused_codes(context, sign_in) == ["E_Service_Account_Needed"]
+
+
+def test_a_live_session_goes_on_when_the_demand_comes_later(context: Context, acme: Node, shop: RelyingParty) -> None:
+    olaf = add_person(context, acme, "olaf")
+    means = session_of(context, by_password(context, acme, shop, olaf)).means
+    second_factor.enforce(context, olaf)
+    admitted = admission.admit(context, Attempt(acme.id, Path.SESSION, client=shop, account=olaf.id, means=means))
+    assert isinstance(admitted, Admitted)
+    assert admitted.due is None
+
+
+@pytest.mark.parametrize(("enrolled", "code"), [(False, "E_Mfa_Setup_Required"), (True, "E_Mfa_Required")])
+def test_where_nobody_can_be_asked_a_factor_that_the_app_wants_is_refused_as_interaction_required(
+    context: Context, acme: Node, shop: RelyingParty, enrolled: bool, code: str
+) -> None:
+    olaf = add_person(context, acme, "olaf")
+    means = session_of(context, by_password(context, acme, shop, olaf)).means
+    if enrolled:
+        enrol(context, acme, shop, second_factor.enforce(context, olaf))
+    attempt = Attempt(acme.id, Path.SESSION, client=shop, account=olaf.id, means=means, step_up=True, may_ask=False)
+    refusal = admission.admit(context, attempt)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.entry.app_error) == (code, "interaction_required")
+    refused = [trace for trace in audit.list_traces(context.database, context.correlation_id) if trace.code]
+    assert [(trace.code, trace.account) for trace in refused] == [(code, olaf.id)]
+    assert code in [row.code for row in audit.list_audit_of_correlation(context.database, context.correlation_id)]
+
+
+def test_a_session_with_two_factors_is_strong_enough_for_an_app_that_wants_them(
+    context: Context, acme: Node, shop: RelyingParty, mia: Account, secret: str
+) -> None:
+    opened = second_factor.prove_code(context, acme, by_password(context, acme, shop, mia), code_at(secret, context.now())).sign_in
+    means = session_of(context, opened).means
+    attempt = Attempt(acme.id, Path.SESSION, client=shop, account=mia.id, means=means, step_up=True, may_ask=False)
+    assert isinstance(admission.admit(context, attempt), Admitted)
+
+
+def test_an_administrators_lock_refuses_between_the_factors(
+    context: Context, acme: Node, shop: RelyingParty, mia: Account, secret: str
+) -> None:
+    sign_in = by_password(context, acme, shop, mia)
+    people.set_admin_lock(context, mia, locked=True)
+    ended = second_factor.prove_code(context, acme, sign_in, code_at(secret, context.now())).sign_in
+    assert ended.refusal is not None
+    assert (ended.refusal.code, ended.session) == ("E_Locked_Out", None)
+
+
+def test_an_automatic_lock_leaves_the_federated_path_open_and_an_administrators_closes_it(
+    context: Context, acme: Node, shop: RelyingParty
+) -> None:
+    olaf, provider = add_person(context, acme, "olaf"), add_provider(context, acme)
+    for _ in range(11):
+        credentials.check_password(context, acme, "olaf", "wrong")
+    assert locks.find_lock(context, olaf, GuessPath.PASSWORD).holds(context.now())
+    assert sign_ins.prove_federated(context, acme, begin(context, acme, shop), provider, assertion_of(olaf)).session_secret
+    people.set_admin_lock(context, current(context, olaf), locked=True)
+    refused = sign_ins.prove_federated(context, acme, begin(context, acme, shop), provider, assertion_of(olaf)).sign_in
+    assert refused.refusal is not None
+    assert refused.refusal.code == "E_Locked_Out"
+    assert refused_codes(context, refused) == ["E_Locked_Out"]
+
+
+def test_a_federated_sign_in_does_not_open_a_locked_password_path(context: Context, acme: Node, shop: RelyingParty) -> None:
+    olaf, provider = add_person(context, acme, "olaf"), add_provider(context, acme)
+    for _ in range(10):
+        credentials.check_password(context, acme, "olaf", "wrong")
+    sign_ins.prove_federated(context, acme, begin(context, acme, shop), provider, assertion_of(olaf))
+    assert credentials.check_password(context, acme, "olaf", "wrong").code == "E_Locked_Out"
+
+
+def test_a_new_password_still_leaves_the_second_factor_to_prove(
+    context: Context, acme: Node, shop: RelyingParty, mia: Account, secret: str
+) -> None:
+    password, _ = credentials.issue_temporary_password(context, mia)
+    sign_in = sign_ins.prove_password(context, acme, begin(context, acme, shop), "mia", password).sign_in
+    assert sign_in.due == Step.CHANGE_PASSWORD
+    changed = sign_ins.change_password(context, acme, sign_in, "seven loud geese land").sign_in
+    assert (changed.due, changed.session) == (Step.VERIFY_TOTP, None)
