@@ -4,7 +4,7 @@ A change is one transaction: the group's row where its attributes differ, deltas
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -25,12 +25,16 @@ from gateway.domain.groups import (
 )
 from gateway.domain.nodes import Node
 from gateway.domain.people import require_text
+from gateway.domain.query import Filter
+from gateway.domain.sorting import Sorting
 from gateway.domain.values import AccountId, ConnectionId, comparison_key
 from gateway.services.context import Context
-from gateway.storage import connections, group_members, groups
+from gateway.storage import connections, group_members, group_search, groups
 from gateway.storage.database import Duplicate
 from gateway.storage.groups import SeenGroup
 
+MAX_MEMBERS_SHOWN = 100_000
+"""Members of all groups on one page together."""
 _NAMED_IN_EVENT = 20
 """Members that an event names; of larger changes it tells the numbers alone."""
 
@@ -176,6 +180,36 @@ def list_groups(context: Context, node: Node) -> list[Group]:
 def list_groups_of(context: Context, account_id: AccountId) -> list[Group]:
     """Return the groups that an account is a direct member of, oldest first."""
     return groups.list_groups_of_person(context.database, account_id)
+
+
+def search_groups(
+    context: Context, connection: Connection, tree: Filter | None, sorting: Sorting | None, *, start: int, count: int
+) -> tuple[int, list[SeenGroup]]:
+    """Return how many groups in the connection's sight satisfy a resolved filter, and at most `count` of them from index `start` on.
+
+    Raises Refusal `E_Filter_Unsupported` or `E_Field_Invalid` for attributes that have no column to search or sort by.
+    """
+    found: list[SeenGroup] = []
+    if count:
+        found = group_search.search_groups(
+            context.database, connection.node, connection.id, tree, sorting=sorting, start=start, count=count
+        )
+    if start == 1 and 0 < len(found) < count:
+        return len(found), found
+    if tree is None:
+        return connections.total(context.database, connection.node, "Group"), found
+    return group_search.count_groups(context.database, connection.node, connection.id, tree), found
+
+
+def members_json(context: Context, shown: Sequence[SeenGroup], *, base: str) -> Mapping[GroupId, bytes]:
+    """Return the JSON list of members of each of these groups that has any; `base` is the SCIM base URL.
+
+    Refuses several groups with too many members together (`E_Too_Many`): one page would fill the memory of the process.
+    """
+    ids = [seen.group.id for seen in shown]
+    if len(ids) > 1 and group_members.count_members(context.database, ids) > MAX_MEMBERS_SHOWN:
+        raise Refusal("E_Too_Many", data={"value": f"more than {MAX_MEMBERS_SHOWN} members on one page"})
+    return group_members.members_json(context.database, ids, base=base)
 
 
 def list_members(context: Context, group: Group) -> list[group_members.Member]:

@@ -20,6 +20,7 @@ from gateway.services.groups import Rules, Wanted
 from gateway.services.nodes import NewNode
 from gateway.storage import group_members, group_search
 from gateway.storage import groups as stored
+from gateway.storage.tables.groups import ScimGroup
 from gateway.storage.text_list import TextList
 from tests.conftest import Clock
 from tests.groups import connection_at, person_at, statements
@@ -192,6 +193,14 @@ def test_pages_follow_one_another_without_gap_or_repetition(context: Context, ac
     ]
     assert [len(page) for page in pages] == [3, 1, 0]
     assert len({seen.group.id for page in pages for seen in page}) == 4
+
+
+def test_a_search_by_member_starts_from_the_member(context: Context, acme: Node, sales: dict[str, str]) -> None:
+    tree = resolve(parse_filter(f'members[value eq "{sales[ANNA]}"]'), GROUP)
+    query = group_search._query(acme.id, ConnectionId(sales["connection"]), tree, [ScimGroup.id])
+    sql, values = context.database.engine.get_sql_context().parse(query)
+    plan = context.database.engine.execute_sql(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
+    assert any("group_member_reverse (member=?)" in str(step) for step in plan)
 
 
 def test_an_external_id_is_the_connections_own(context: Context, acme: Node, sales: dict[str, str]) -> None:
