@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import FrameType
 
 from werkzeug.serving import make_server
 
@@ -48,6 +50,8 @@ def run_demo(port: int, say: Say) -> int:
         registration = Registration(tenants.acme.issuer, tenants.app.client_id, tenants.app_secret, app_url)
         _serve_app(RelyingPartyApp(registration, house.fetcher, system_clock), listener)
         gateway = _start_gateway(port, variables, home)
+        # The gateway is a child: whoever ends the demo, by whichever signal, ends it too.
+        signal.signal(signal.SIGTERM, _end)
         try:
             _wait_until_served(gateway, house.fetcher, tenants.corp, home)
             provisioned = connect_directory(context, house.fetcher, tenants)
@@ -58,6 +62,10 @@ def run_demo(port: int, say: Say) -> int:
         finally:
             gateway.terminate()
             gateway.wait()
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _app_port(port: int) -> int:

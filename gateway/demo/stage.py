@@ -4,6 +4,7 @@ import base64
 from dataclasses import dataclass
 
 from gateway.domain.document import PersonFields
+from gateway.domain.identity import Criterion
 from gateway.domain.nodes import Node, NodeKind
 from gateway.domain.people import Account
 from gateway.domain.ports import HttpFetcher
@@ -102,6 +103,8 @@ def connect_directory(context: Context, fetcher: HttpFetcher, tenants: Tenants) 
             issuer=tenants.corp.issuer,
             client_id=tenants.upstream.client_id,
             client_secret=tenants.upstream_secret,
+            # As for Entra ID: the provider's user name is the directory's userName, and needs no proof of an e-mail address.
+            matching=Criterion.CUSTOM_LOGIN,
             activate=True,
         ),
     )
