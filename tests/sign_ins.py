@@ -1,7 +1,7 @@
 """People, apps, providers and assertions as tests of the sign-in need them, and a browser that fills in forms."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -14,15 +14,16 @@ from gateway.domain.identity import Assertion, Criterion, EmailTrust, IdentityPr
 from gateway.domain.nodes import Node
 from gateway.domain.people import Account
 from gateway.domain.relying_party import AuthorizationRequest, RelyingParty
-from gateway.domain.values import ProviderId, comparison_key
+from gateway.domain.values import AccountId, ProviderId, comparison_key, new_correlation_id
 from gateway.http import cookies
-from gateway.services import credentials, people, relying_parties
+from gateway.services import credentials, memberships, people, relying_parties
 from gateway.services import sign_in as sign_ins
 from gateway.services.context import Context
 from gateway.services.people import NewPerson
 from gateway.services.relying_parties import NewRelyingParty
 from gateway.services.sign_in import Begun
 from gateway.storage import identity_providers, nodes
+from gateway.storage import people as stored_people
 from gateway.storage.nodes import Domain
 
 PASSWORD = "four quiet herons wade"
@@ -93,8 +94,8 @@ def request_of(app: RelyingParty, **more: Any) -> AuthorizationRequest:
 
 
 def begin(context: Context, node: Node, app: RelyingParty, **more: Any) -> Begun:
-    """A sign-in that an app began."""
-    return sign_ins.begin(context, node, request_of(app, **more))
+    """A sign-in that an app began, under a correlation id of its own."""
+    return sign_ins.begin(context.traced_as(new_correlation_id(context.entropy)), node, request_of(app, **more))
 
 
 @dataclass
@@ -180,3 +181,21 @@ def session_cookies(client: FlaskClient) -> set[str]:
     """The names of the session cookies that a browser holds."""
     names = {name for _, _, name in client._cookies or {}}
     return {name for name in names if cookies._SESSION_NAME.fullmatch(name)}
+
+
+def stored(context: Context, account_id: AccountId) -> Account:
+    """The account as it is stored now."""
+    account = stored_people.find_account(context.database, account_id)
+    assert account is not None
+    return account
+
+
+def change(context: Context, account: Account, **fields: Any) -> Account:
+    """Set facts of an account that no use case sets yet, such as an end date or that it registered itself."""
+    with context.database.transaction():
+        return people.store_person(context, stored(context, account.id), replace(stored(context, account.id), **fields))
+
+
+def make_member(context: Context, account: Account, node: Node) -> None:
+    """Let an account belong to a further node."""
+    memberships.add(context, node, account)

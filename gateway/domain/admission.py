@@ -14,7 +14,7 @@ from gateway.domain.nodes import Node
 from gateway.domain.people import Account, AccountType
 from gateway.domain.relying_party import Level, Means, RelyingParty
 from gateway.domain.sign_in import Path, Step
-from gateway.domain.values import Instant, ProviderId
+from gateway.domain.values import Instant, ProviderId, comparison_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def refusal_at(step: str, code: str, detail: Mapping[str, object]) -> tuple[Trac
         TraceStep(
             name,
             "passed" if at < reached else "refused" if at == reached else "not reached",
-            detail | {"code": code} if at == reached else {},
+            {**detail, "code": code} if at == reached else {},
         )
         for at, name in enumerate(names)
     )
@@ -202,7 +202,16 @@ def _not_expired(facts: Facts) -> Finding:
 
 
 def _email_validated(facts: Facts) -> Finding:
-    return Finding("E_Email_Not_Validated" if _account(facts).pending_email_validation else "")
+    pending = _account(facts).pending_email_validation and not confirms_email(facts)
+    return Finding("E_Email_Not_Validated" if pending else "")
+
+
+def confirms_email(facts: Facts) -> bool:
+    """Return whether the provider just vouched for the very address that the account waits to have confirmed (R-110)."""
+    if facts.assertion is None or facts.account is None or facts.assertion.email_verified() is not True:
+        return False
+    address = comparison_key(facts.assertion.text("email"))
+    return bool(address) and address == comparison_key(facts.account.email)
 
 
 def _activated(facts: Facts) -> Finding:

@@ -80,7 +80,9 @@ def list_places(context: Context, account: Account, client: RelyingParty) -> lis
     for node_id in dict.fromkeys(belongs):
         chain = nodes.list_chain(context.database, node_id)
         live = [node for node in chain[:1] if node.deleted_at is None]
-        places += [_place(context, node, account, client, held, offered=True) for node in live]
+        # What is switched off is offered to nobody; it stays a place, so that whoever belongs nowhere else learns why.
+        open_ = not any(node.disabled_at is not None or node.deleted_at is not None for node in chain)
+        places += [_place(context, node, account, client, held, offered=open_) for node in live]
         if live and chain[0].kind is NodeKind.UNIT:
             places += [
                 _place(context, node, account, client, held, offered=False) for node in chain[1:] if node.kind is not NodeKind.PLATFORM

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gateway.domain.access import Place, decide_entitlement
-from gateway.domain.admission import Facts, TraceStep, Verdict, judge, reached_means, refusal_at
+from gateway.domain.admission import Facts, TraceStep, Verdict, confirms_email, judge, reached_means, refusal_at
 from gateway.domain.audit import Event
 from gateway.domain.credential import factor_state
 from gateway.domain.errors import Refusal
@@ -18,7 +18,8 @@ from gateway.domain.people import Account
 from gateway.domain.relying_party import Means, RelyingParty, Session
 from gateway.domain.sign_in import Path, Step
 from gateway.domain.values import AccountId, Instant, NodeId, SessionId, hash_token, new_token
-from gateway.services import access, linking
+from gateway.services import access, linking, routing
+from gateway.services import people as services_people
 from gateway.services.context import Context
 from gateway.storage import audit, factors, identity_providers, nodes, people, sessions
 from gateway.storage.audit import Trace
@@ -76,7 +77,7 @@ def admit(context: Context, attempt: Attempt) -> Admitted | Refusal:
             return _refusal(facts, verdict)
         granted = facts.entitlement
         return Admitted(
-            account=_activated(context, facts.account),
+            account=_welcomed(context, facts, facts.account),
             means=facts.means,
             acting=granted.acting if granted else None,
             due=verdict.due,
@@ -128,7 +129,7 @@ def load_facts(context: Context, attempt: Attempt) -> Facts:
     )
     account_id = attempt.account
     if attempt.provider is not None:
-        owned = nodes.is_within(context.database, attempt.provider.node, attempt.node)
+        owned = routing.may_use(context, attempt.provider, attempt.node)
         facts = replace(facts, provider=attempt.provider, provider_owned=owned)
         if attempt.assertion is not None:
             link = linking.resolve(context, attempt.provider, attempt.assertion)
@@ -161,15 +162,19 @@ def _with_account(context: Context, attempt: Attempt, facts: Facts, account: Acc
     return replace(facts, entitlement=entitlement, acting_chain=acting_chain)
 
 
-def _activated(context: Context, account: Account) -> Account:
-    """Return the account activated: the first sign-in by somebody's organisation is their activation (requirements.md section 6)."""
-    if account.activated_at is not None:
+def _welcomed(context: Context, facts: Facts, account: Account) -> Account:
+    """Return the account with what its own organisation's word settles: it is activated, and its address confirmed.
+
+    The first sign-in by somebody's organisation is their activation (requirements.md section 6, R-110).
+    """
+    now = context.now()
+    confirmed = now if account.pending_email_validation and confirms_email(facts) else account.email_validated_at
+    welcomed = replace(account, activated_at=account.activated_at or now, email_validated_at=confirmed)
+    if welcomed == account:
         return account
-    activated = replace(account, activated_at=context.now(), version=account.version + 1, updated_at=context.now())
-    with context.database.transaction():
-        if people.change_account(context.database, activated, expected_version=account.version):
-            context.publish(Event(account.home, "person.activated", "person", account.id))
-    return activated
+    if account.activated_at is None:
+        context.publish(Event(account.home, "person.activated", "person", account.id))
+    return services_people.store_person(context, account, welcomed)
 
 
 def _trace(context: Context, attempt: Attempt, facts: Facts, verdict: Verdict) -> None:
@@ -208,5 +213,7 @@ def _refusal(facts: Facts, verdict: Verdict) -> Refusal:
         data["expected"] = ", ".join(facts.method_names)
     if facts.entitlement and facts.entitlement.choices:
         data["tenants"] = ", ".join(place.name for place in facts.entitlement.choices)
+    if facts.home_chain:
+        data["tenant"] = facts.home_chain[0].slug
     step = next((item for item in verdict.trace if item.outcome == "refused"), None)
     return Refusal(verdict.code, data=data, reason=f"refused at {step.step}" if step else "")

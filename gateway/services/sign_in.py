@@ -224,11 +224,11 @@ def refuse(context: Context, sign_in: SignIn, refusal: Refusal) -> SignIn:
 def restart(context: Context, node: Node, sign_in: SignIn) -> SignIn:  # noqa: ARG001 -- every step names the issuer it is taken at
     """Begin again with another account: name, proof and refusal go, and the app's hints with them.
 
-    A provider is asked to ask anew, since it would send the same person back at once.
+    A provider is asked to let the person choose, since it would send the same one back at once.
     """
     request = sign_in.request
     if request is not None:
-        prompt = ("login", *(value for value in request.prompt if value not in {"login", "none"}))
+        prompt = tuple(dict.fromkeys((*request.prompt, "select_account")))
         request = replace(request, login_hint="", domain_hint="", idp_hint="", prompt=prompt)
     tenant = request.tenant if request is not None else ""
     return _store(
