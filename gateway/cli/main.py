@@ -7,6 +7,7 @@ from gateway.cli import (
     audit,
     demo,
     domain,
+    group,
     idp,
     installation,
     membership,
@@ -37,6 +38,7 @@ main.add_command(platform.group)
 main.add_command(tenant.group)
 main.add_command(domain.group)
 main.add_command(idp.group)
+main.add_command(group.group)
 main.add_command(membership.group)
 main.add_command(role.group)
 main.add_command(scim_connection.group)

@@ -9,7 +9,7 @@ import peewee as pw
 from gateway.domain.groups import MAX_NESTING, GroupId
 from gateway.domain.query import Filter
 from gateway.domain.values import Instant, NodeId
-from gateway.storage.database import Database, Statement, place, places
+from gateway.storage.database import Database, Row, Statement, place, places
 from gateway.storage.group_search import member_condition
 from gateway.storage.tables.groups import GroupMember, ScimGroup
 from gateway.storage.tables.nodes import NodeAncestry
@@ -62,6 +62,7 @@ _MEMBERS = Statement(
         GroupMember.member,
         GroupMember.member_type,
         pw.Case(None, [(Account.display_name != "", Account.display_name)], Account.login),
+        Account.login,
         _INNER.display_name,
     )
     .join_from(GroupMember, Account, pw.JOIN.LEFT_OUTER, on=((GroupMember.member_type == "User") & (Account.id == GroupMember.member)))
@@ -103,6 +104,8 @@ class Member:
     """`User`, `Group`, or empty for an id that nobody here has."""
     display: str
     """A person's display name, else the login; a group's name; empty for nobody."""
+    login: str
+    """A person's login."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +186,14 @@ def count_members(database: Database, groups: Iterable[GroupId]) -> int:
 
 def list_members(database: Database, group_id: GroupId) -> list[Member]:
     """Return the members of a group."""
-    return [_member(member, kind, person, group) for _, member, kind, person, group in database.rows(_MEMBERS, groups=bound([group_id]))]
+    return [_member(row) for row in database.rows(_MEMBERS, groups=bound([group_id]))]
 
 
 def members_json(database: Database, groups: Iterable[GroupId], *, base: str) -> dict[GroupId, bytes]:
     """Return the JSON list of members of each of these groups that has any; `base` is the SCIM base URL, without a slash at its end."""
     found: dict[GroupId, list[dict[str, str]]] = {}
     endpoints = {"User": f"{base}/Users/", "Group": f"{base}/Groups/"}
-    for group_id, member, kind, person, group in database.rows(_MEMBERS, groups=bound(groups)):
+    for group_id, member, kind, person, _, group in database.rows(_MEMBERS, groups=bound(groups)):
         element = {"value": member}
         if kind:
             element |= {"$ref": endpoints[kind] + member, "display": (person if kind == "User" else group) or "", "type": kind}
@@ -198,5 +201,6 @@ def members_json(database: Database, groups: Iterable[GroupId], *, base: str) ->
     return {group_id: orjson.dumps(members) for group_id, members in found.items()}
 
 
-def _member(member: str, kind: str, person: str | None, group: str | None) -> Member:
-    return Member(member, kind, (person if kind == "User" else group) or "")
+def _member(row: Row) -> Member:
+    _, member, kind, person, login, group = row
+    return Member(member, kind, display=(person if kind == "User" else group) or "", login=login or "")
