@@ -66,7 +66,8 @@ def _open_database(settings: Settings) -> Database:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingsError(f"MOONGATE_HOME: {path.parent} cannot be made ({error.strerror})") from error
+        name = "MOONGATE_HOME" if path.parent == settings.home else "MOONGATE_DATABASE_URL"
+        raise SettingsError(f"{name}: {path.parent} cannot be made ({error.strerror})") from error
     return open_database(settings.database_url)
 
 
@@ -96,11 +97,14 @@ def _keep_key(fresh: Path, path: Path, key: str) -> None:
 
 def _check_keys(database: Database, keyring: KeyRing) -> None:
     """Refuse to start with keys that cannot unwrap what the database holds (decisions.md 41)."""
-    with database.transaction():
-        stored = nodes.find_setting(database, _CHECK)
-        if stored is None:
-            nodes.remember_setting(database, _CHECK, keyring.wrap(_CHECK_TEXT, purpose=_CHECK, owner=""))
-            return
+    stored = nodes.find_setting(database, _CHECK)
+    if stored is None:
+        with database.transaction():
+            # Asked again under the write lock: of several processes that start at once one writes it.
+            stored = nodes.find_setting(database, _CHECK)
+            if stored is None:
+                nodes.remember_setting(database, _CHECK, keyring.wrap(_CHECK_TEXT, purpose=_CHECK, owner=""))
+                return
     try:
         keyring.unwrap(stored, purpose=_CHECK, owner="")
     except UnwrapFailed as error:

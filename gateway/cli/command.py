@@ -38,7 +38,7 @@ class Failed(Exception):
 class Commands(click.Group):
     """The group of all commands: translates whatever ends a command early, once, for people or as one JSON document."""
 
-    def main(self, args: Sequence[str] | None = None, *positional: Any, **options: Any) -> NoReturn:  # type: ignore[override]  # always exits
+    def main(self, args: Sequence[str] | None = None, *positional: Any, **options: Any) -> NoReturn:
         """Run a command line and exit: 0, 1 for a refusal, 2 for wrong usage."""
         given = list(sys.argv[1:] if args is None else args)
         as_json = "--json" in given

@@ -1,6 +1,8 @@
 """`moongate serve` and `moongate worker`: the server and the jobs."""
 
+import logging
 import os
+import socket
 
 import click
 from granian import Granian
@@ -41,6 +43,7 @@ def _serve(*, host: str, port: int, workers: int | None, no_worker: bool, _as_js
     settings = settings_of_process()
     if not is_loopback(host) and not settings.public_url_given:
         fail("E_Setting_Invalid", f"MOONGATE_PUBLIC_URL must be set to listen at {host}: links and issuers are made from it")
+    _require_free(host, port)
     opened = house()
     # The workers are forked: an open database must not cross into them.
     opened.database.close()
@@ -56,8 +59,25 @@ def _worker(*, _as_json: bool) -> None:
     worker.run(opened)
 
 
+def _require_free(host: str, port: int) -> None:
+    """End with one line where nobody could listen; the server itself would end in a panic."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        fail("E_Unavailable", f"cannot listen at {host} port {port}: {error.strerror}")
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    # It warns of the number of threads, which is chosen: requests wait for the disk more than they compute.
+    return "you can safely ignore" not in record.getMessage()
+
+
 def _listen(settings: Settings, host: str, port: int, workers: int, *, inside: bool) -> None:
     logs.configure(settings.log_format)
+    logging.getLogger("_granian").addFilter(_is_news)
     Granian(
         _TARGETS[inside],
         address=host,

@@ -7,6 +7,7 @@ says nothing about `sub.example.com` (R-141).
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from publicsuffixlist import PublicSuffixList
 
@@ -24,7 +25,6 @@ KINDS = ("routing", "hosted", "registration")
 _CHALLENGE = "_moongate-challenge"
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _LONGEST = 253
-_SUFFIXES = PublicSuffixList()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +104,15 @@ def _require_domain(name: str) -> str:
     labels = exact.split(".")
     if len(exact) > _LONGEST or len(labels) == 1 or not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
         raise Refusal("E_Field_Invalid", field="domain", data={"field": "domain", "rule": "a full domain name such as example.com"})
-    if _SUFFIXES.privatesuffix(exact) is None:
+    if _suffixes().privatesuffix(exact) is None:
         raise Refusal("E_Domain_Not_Allowed", field="domain", data={"domain": exact}, reason="anybody can register names below it")
     return exact
+
+
+@cache
+def _suffixes() -> PublicSuffixList:
+    """Return the list, read when it is first asked for: it takes 70 ms."""
+    return PublicSuffixList()
 
 
 def _exact(name: str) -> str:

@@ -88,7 +88,8 @@ def explained(
 
 def _code_of_rows(events: Sequence[AuditRow], requests: Sequence[LogRow]) -> str:
     """Return the code of an act that was no sign-in: the last refused request's, else the last event's."""
-    return next((row.code for row in (*reversed(requests), *reversed(events)) if row.code), "")
+    codes = [row.code for row in reversed(requests)] + [row.code for row in reversed(events)]
+    return next((code for code in codes if code), "")
 
 
 def _values_of_rows(context: Context, events: Sequence[AuditRow], requests: Sequence[LogRow]) -> dict[str, str]:

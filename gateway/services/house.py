@@ -1,6 +1,8 @@
 """What a process holds once, whoever uses it: server, command line or worker."""
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from gateway.domain.audit import Actor, ActorKind, Channel
 from gateway.domain.ports import HttpFetcher
@@ -22,6 +24,8 @@ class House:
     fetcher: HttpFetcher
     clock: Clock
     entropy: Entropy
+    sequence: Iterator[int] = field(default_factory=itertools.count)
+    """Counts the rows of this process's log-like tables (`Context.new_log_id`)."""
 
     def context(self, actor: Actor, *, correlation_id: str = "", address: str = "") -> Context:
         """Return the surroundings of one act, under a new correlation id unless one is given."""
@@ -34,6 +38,7 @@ class House:
             actor=actor,
             correlation_id=correlation_id or new_correlation_id(self.entropy),
             address=address,
+            sequence=self.sequence,
         )
 
 

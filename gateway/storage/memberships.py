@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gateway.domain.values import AccountId, NamespaceId, NodeId, RoleId
+from gateway.domain.values import AccountId, Instant, NamespaceId, NodeId, RoleId
 from gateway.storage.database import Database, Statement, place
 from gateway.storage.tables.nodes import Node, NodeAncestry
 from gateway.storage.tables.people import Account, Membership, RoleAssignment, SignInName
@@ -60,8 +60,8 @@ class Member:
     state: str
     """`proposed` or `accepted`."""
     proposed_by: str
-    created_at: int
-    accepted_at: int | None
+    created_at: Instant
+    accepted_at: Instant | None
 
 
 @dataclass(frozen=True, slots=True)
