@@ -36,9 +36,9 @@ def answer_of(refusal: Refusal, correlation_id: str, *, headers: Mapping[str, st
 
 
 def status_of(refusal: Refusal) -> tuple[int, str]:
-    """Return status and scimType; a code that SCIM does not know has no business here and is our own fault."""
+    """Return status and scimType; a code that the catalogue gives no answer for SCIM keeps the status of its page."""
     scim = refusal.entry.scim
     if scim is None:
-        return 500, ""
+        return refusal.entry.page_status, ""
     # RFC 7644 table 9 defines the types for 400 and 409 alone.
     return scim.status, scim.scim_type if scim.scim_type in _SCIM_TYPES and scim.status in {400, 409} else ""

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 
 from gateway.domain.attributes import canonical
 from gateway.domain.errors import Refusal
-from gateway.domain.filter import resolve
 from gateway.domain.patch import MAX_OPERATIONS, Operation, Unknown, parse_operations
-from gateway.domain.query import Filter, parse_filter
 from gateway.domain.schema import Binding, Json, JsonObject, ResourceType
 from scim.names import bound, legacy_urn, name_in_table
 from scim.profiles import Profile, Rewrite
@@ -47,17 +45,6 @@ def normalise_parameters(unverified: Mapping[str, str]) -> tuple[dict[str, str],
     known = {name: value for name, value in unverified.items() if name in QUERY_PARAMETERS}
     dropped = len(known) < len(unverified)
     return known, (Rewrite.QUERY_PARAMETER_DROPPED.value,) if dropped else ()
-
-
-def normalise_filter(text: str, resource: ResourceType, profile: Profile) -> tuple[Filter, tuple[str, ...]]:
-    """Return a filter parsed and resolved, and the rewrites applied. Raises Refusal `E_Filter_Unsupported`."""
-    try:
-        return resolve(parse_filter(text), resource), ()
-    except Refusal:
-        if not profile.lenient_filters:
-            raise
-    tree = resolve(parse_filter(text, lenient=True), resource, lenient=True)
-    return tree, (Rewrite.UNQUOTED_LITERAL.value,)
 
 
 def normalise_resource(body: JsonObject, resource: ResourceType, profile: Profile) -> NormalisedResource:

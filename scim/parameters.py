@@ -10,8 +10,8 @@ from gateway.domain.query import Filter
 from gateway.domain.schema import Json, JsonObject, ResourceType
 from gateway.domain.sorting import Sorting, parse_sorting
 from scim.exchange import Exchange
-from scim.normaliser import QUERY_PARAMETERS, normalise_filter
-from scim.root_filter import normalise_root_filter
+from scim.filters import normalise_filter, normalise_root_filter
+from scim.normaliser import QUERY_PARAMETERS
 from scim.schemas import MAX_RESULTS
 
 DEFAULT_COUNT = 100

@@ -107,8 +107,8 @@ def _order(order: tuple[str, bool] | None) -> list[pw.Node]:
     return [*assigned, column, Account.id]
 
 
-def _column(name: str) -> pw.Node:
-    return pw.fn.COALESCE(ExternalId.value, "") if name == "external_id" else cast(pw.Field, getattr(Account, name))
+def _column(name: str) -> pw.ColumnBase:
+    return cast(pw.ColumnBase, pw.fn.COALESCE(ExternalId.value, "") if name == "external_id" else getattr(Account, name))
 
 
 def _sql(plan: Plan) -> pw.Node:
@@ -125,7 +125,7 @@ def _text(column: str, operator: str, name: str = "") -> pw.Node:
 
 
 def _any(attribute: str, sub: str) -> pw.Node:
-    return _exists(_value(ScimValue, attribute, sub) & (ScimValue.account == Account.id))
+    return _exists(_value(attribute, sub))
 
 
 def _member(name: str) -> pw.Node:
@@ -145,7 +145,7 @@ def _all_or_any(word: str, parts: list[pw.Node]) -> pw.Node:
     return pw.NodeList((*nodes, pw.SQL(")")))
 
 
-def _ordered(column: pw.Node, operator: str, name: str) -> pw.Node:
+def _ordered(column: pw.ColumnBase, operator: str, name: str) -> pw.Node:
     value = place(name)
     match operator:
         case "eq":
@@ -162,15 +162,15 @@ def _ordered(column: pw.Node, operator: str, name: str) -> pw.Node:
             return column <= value
 
 
-def _compared(column: pw.Node, operator: str, name: str) -> pw.Node:
+def _compared(column: pw.ColumnBase, operator: str, name: str) -> pw.Node:
     """Compare a column of keys, in which the empty text means unassigned."""
     if operator in {"co", "sw", "ew"}:
-        return (column != "") & _like(column, name)
+        return _all_or_any("and", [column != "", _like(column, name)])
     compared = _ordered(column, operator, name)
-    return (column != "") & compared if operator in {"lt", "le"} else compared
+    return _all_or_any("and", [column != "", compared]) if operator in {"lt", "le"} else compared
 
 
-def _like(column: pw.Node, name: str) -> pw.Node:
+def _like(column: pw.ColumnBase, name: str) -> pw.Node:
     """Match a pattern whose own wildcards are escaped (scim.md A52); keys are casefolded, so both engines see the same."""
     return pw.NodeList((column, pw.SQL("LIKE"), place(name), pw.SQL("ESCAPE '\\'")))
 
@@ -192,30 +192,33 @@ def _exact(column: str, operator: str, name: str) -> pw.Node:
             start = pw.fn.LENGTH(text) - pw.fn.LENGTH(value) + 1
             return (start >= 1) & (pw.fn.SUBSTR(text, start) == value)
         case "lt" | "le":
-            return (text != "") & _ordered(text, operator, name)
+            return _all_or_any("and", [text != "", _ordered(text, operator, name)])
         case _:
             return _ordered(text, operator, name)
 
 
-def _value(table: type[ScimValue], attribute: str, sub: str) -> pw.Node:
-    condition = table.attribute == attribute
-    return condition & (table.sub_attribute == sub) if sub else condition
+def _value(attribute: str, sub: str) -> list[pw.Node]:
+    conditions: list[pw.Node] = [ScimValue.attribute == attribute]
+    return [*conditions, ScimValue.sub_attribute == sub] if sub else conditions
 
 
-def _tested(table: type[ScimValue], operator: str, name: str) -> pw.Node:
-    return _like(table.value_key, name) if operator in {"co", "sw", "ew"} else _ordered(table.value_key, operator, name)
+def _tested(column: pw.ColumnBase, operator: str, name: str) -> pw.Node:
+    return _like(column, name) if operator in {"co", "sw", "ew"} else _ordered(column, operator, name)
 
 
-def _exists(condition: pw.Node) -> pw.Node:
-    return pw.fn.EXISTS(ScimValue.select(pw.SQL("1")).where(condition))
+def _accounts(conditions: list[pw.Node]) -> pw.Node:
+    return Account.id.in_(ScimValue.select(ScimValue.account).where(_all_or_any("and", conditions)))
+
+
+def _exists(conditions: list[pw.Node]) -> pw.Node:
+    own: list[pw.Node] = [ScimValue.account == Account.id, *conditions]
+    return pw.fn.EXISTS(ScimValue.select(pw.SQL("1")).where(_all_or_any("and", own)))
 
 
 def _some(attribute: str, sub: str, operator: str, name: str) -> pw.Node:
     """Find people of whom some element has a value: by the index for equality, else among the person's own elements."""
-    condition = _value(ScimValue, attribute, sub) & _tested(ScimValue, operator, name)
-    if operator == "eq":
-        return Account.id.in_(ScimValue.select(ScimValue.account).where(condition))
-    return _exists(condition & (ScimValue.account == Account.id))
+    conditions = [*_value(attribute, sub), _tested(ScimValue.value_key, operator, name)]
+    return _accounts(conditions) if operator == "eq" else _exists(conditions)
 
 
 def _element(attribute: str, selection: Plan) -> pw.Node:
@@ -226,11 +229,9 @@ def _element(attribute: str, selection: Plan) -> pw.Node:
     terms = [cast(Plan, part) for part in selection[1:]] if selection[0] == "and" else [selection]
     driver = next((term for term in terms if term[:3] == ("sub", "value", "eq")), None)
     if driver is None:
-        inner = _all_or_any("and", [_of_element(term) for term in terms])
-        return _exists((ScimValue.account == Account.id) & (ScimValue.attribute == attribute) & inner)
-    rest = _all_or_any("and", [_of_element(term) for term in terms if term is not driver])
-    condition = _value(ScimValue, attribute, "value") & (ScimValue.value_key == place(str(driver[3]))) & rest
-    return Account.id.in_(ScimValue.select(ScimValue.account).where(condition))
+        return _exists([*_value(attribute, ""), *(_of_element(term) for term in terms)])
+    beside = (_of_element(term) for term in terms if term is not driver)
+    return _accounts([*_value(attribute, "value"), ScimValue.value_key == place(str(driver[3])), *beside])
 
 
 def _of_element(term: Plan) -> pw.Node:
@@ -251,15 +252,15 @@ def _of_element(term: Plan) -> pw.Node:
 def _beside(sub: str, test: tuple[str, str] | None) -> pw.Node:
     """Look for a sub-attribute of the same element."""
     sibling = ScimValue.alias("sibling")
-    condition = (
-        (sibling.account == ScimValue.account)
-        & (sibling.attribute == ScimValue.attribute)
-        & (sibling.element == ScimValue.element)
-        & (sibling.sub_attribute == sub)
-    )
+    conditions: list[pw.Node] = [
+        sibling.account == ScimValue.account,
+        sibling.attribute == ScimValue.attribute,
+        sibling.element == ScimValue.element,
+        sibling.sub_attribute == sub,
+    ]
     if test is not None:
-        condition &= _tested(sibling, *test)
-    return pw.fn.EXISTS(sibling.select(pw.SQL("1")).where(condition))
+        conditions.append(_tested(sibling.value_key, *test))
+    return pw.fn.EXISTS(sibling.select(pw.SQL("1")).where(_all_or_any("and", conditions)))
 
 
 _TERMS: dict[str, Callable[..., pw.Node]] = {
