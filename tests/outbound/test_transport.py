@@ -130,8 +130,9 @@ class TestWhereCallsMayGo:
         with socket.create_server(("127.0.0.2", 0)) as closed:
             port = closed.getsockname()[1]
         with serve(answering(b'{"ok": 1}')) as server:
-            addresses = ("127.0.0.3", "127.0.0.1")
-            caller = Transport(LOOPBACK, resolve=lambda _host, _port: addresses)
+            addresses = ("::1", "127.0.0.1")
+            both = OutboundPolicy(allow=parse_outbound_allow("127.0.0.0/8,::1/128"))
+            caller = Transport(both, resolve=lambda _host, _port: addresses)
             assert caller.get_json(f"http://idp.example:{server.port}/", private_outbound=True) == {"ok": 1}
         assert "127.0.0.1" in reason_of(caller, f"http://idp.example:{port}/")
 
