@@ -5,10 +5,12 @@ import threading
 from collections.abc import Mapping
 from types import FrameType
 
+from federation.downstream import backchannel
 from gateway.services.house import House
 from gateway.services.jobs import Handler, Runner
+from gateway.services.sessions import BACKCHANNEL_LOGOUT
 
-HANDLERS: Mapping[str, Handler] = {}
+HANDLERS: Mapping[str, Handler] = {BACKCHANNEL_LOGOUT: backchannel.send}
 """Who does which kind of job."""
 
 
