@@ -1,0 +1,159 @@
+"""What providers publish is fetched seldom, by one caller at a time, and a failure is shared by those who waited (openid.md 48, 49)."""
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from federation.upstream import metadata
+from federation.upstream.metadata import Published
+from gateway.domain.errors import Refusal
+from gateway.domain.identity import IdentityProvider
+from gateway.domain.nodes import Node
+from gateway.domain.ports import Reply, Unreachable
+from gateway.tokens.claims import TokenRejected
+from gateway.tokens.verification import KeySet
+from tests.conftest import Clock
+from tests.tokens.forge import ForgeKey
+
+CROWD = 100
+
+
+class Outside:
+    """Serves one provider; each answer can be held back until a test lets it go."""
+
+    def __init__(self, issuer: str, keys: list[dict[str, object]]) -> None:
+        self.issuer = issuer
+        self.keys = keys
+        self.down = False
+        self.asked: list[str] = []
+        self.go = threading.Event()
+        self.go.set()
+
+    def get_json(self, url: str, *, private_outbound: bool, bearer: str | None = None) -> Mapping[str, object]:
+        self.asked.append(url.rpartition("/")[2])
+        assert self.go.wait(10)
+        if self.down:
+            raise Unreachable("down")
+        if url.endswith("/keys"):
+            return {"keys": list(self.keys)}
+        return (
+            {"issuer": self.issuer}
+            | {name: f"{self.issuer}/{name.partition('_')[0]}" for name in ("authorization_endpoint", "token_endpoint")}
+            | {"jwks_uri": f"{self.issuer}/keys"}
+        )
+
+    def post_form(self, url: str, form: Mapping[str, str], *, private_outbound: bool, auth: tuple[str, str] | None = None) -> Reply:
+        raise AssertionError(url)
+
+
+@pytest.fixture
+def served(idp: IdentityProvider, rsa_key: ForgeKey) -> Outside:
+    return Outside(idp.issuer, [rsa_key.jwk()])
+
+
+@pytest.fixture
+def published(served: Outside, clock: Clock) -> Published:
+    return Published(served, clock)
+
+
+def needing(kid: str) -> Callable[[KeySet], str]:
+    """A check that needs a key of this id."""
+
+    def check(keys: KeySet) -> str:
+        if kid not in {key.kid for key in keys.keys}:
+            raise TokenRejected("kid", f"no key {kid!r}")
+        return kid
+
+    return check
+
+
+def outcome(published: Published, tenant: Node, idp: IdentityProvider, kid: str) -> str:
+    try:
+        return published.check_with_keys(tenant, idp, needing(kid))
+    except TokenRejected as rejection:
+        return rejection.check
+    except Refusal as refusal:
+        return refusal.code
+
+
+def together(served: Outside, published: Published, tenant: Node, idp: IdentityProvider, kid: str) -> list[str]:
+    """What a crowd gets that comes while the first fetch is under way."""
+    served.go.clear()
+    with ThreadPoolExecutor(CROWD) as pool:
+        crowd = [pool.submit(outcome, published, tenant, idp, kid) for _ in range(CROWD)]
+        served.go.set()
+        return [one.result(20) for one in crowd]
+
+
+def test_a_crowd_fetches_once(served: Outside, published: Published, tenant: Node, idp: IdentityProvider) -> None:
+    assert set(together(served, published, tenant, idp, "rsa-1")) == {"rsa-1"}
+    assert served.asked == ["openid-configuration", "keys"]
+
+
+def test_49_a_crowd_with_an_unknown_key_fetches_keys_once(
+    served: Outside, published: Published, tenant: Node, idp: IdentityProvider
+) -> None:
+    assert outcome(published, tenant, idp, "rsa-1") == "rsa-1"
+    served.asked.clear()
+    assert set(together(served, published, tenant, idp, "unknown")) == {"kid"}
+    assert served.asked == ["keys"]
+
+
+def test_49_a_crowd_after_a_rotation_gets_in_at_the_first_try(
+    served: Outside, published: Published, tenant: Node, idp: IdentityProvider, other_rsa_key: ForgeKey
+) -> None:
+    assert outcome(published, tenant, idp, "rsa-1") == "rsa-1"
+    served.asked.clear()
+    served.keys.append(other_rsa_key.jwk())
+    assert set(together(served, published, tenant, idp, "rsa-2")) == {"rsa-2"}
+    assert served.asked == ["keys"]
+
+
+def test_keys_that_were_just_fetched_are_not_fetched_again_for_the_same_token(
+    served: Outside, published: Published, tenant: Node, idp: IdentityProvider
+) -> None:
+    assert [outcome(published, tenant, idp, "unknown") for _ in range(5)] == ["kid"] * 5
+    assert served.asked == ["openid-configuration", "keys"]
+
+
+def test_a_rejection_that_no_key_can_cure_fetches_nothing(
+    served: Outside, published: Published, tenant: Node, idp: IdentityProvider
+) -> None:
+    def expired(_keys: KeySet) -> str:
+        raise TokenRejected("exp", "over")
+
+    outcome(published, tenant, idp, "rsa-1")
+    served.asked.clear()
+    with pytest.raises(TokenRejected):
+        published.check_with_keys(tenant, idp, expired)
+    assert not served.asked
+
+
+def test_48_who_waited_for_a_failure_fails_with_it(served: Outside, published: Published, tenant: Node, idp: IdentityProvider) -> None:
+    served.down = True
+    assert set(together(served, published, tenant, idp, "rsa-1")) == {"E_Idp_Unreachable"}
+    assert len(served.asked) < CROWD
+    served.down = False
+    assert outcome(published, tenant, idp, "rsa-1") == "rsa-1"
+
+
+def test_nothing_lives_longer_than_an_hour(
+    served: Outside, published: Published, tenant: Node, idp: IdentityProvider, clock: Clock
+) -> None:
+    outcome(published, tenant, idp, "rsa-1")
+    served.keys.clear()
+    clock.advance(milliseconds=metadata.LIFE_MS - 1)
+    assert outcome(published, tenant, idp, "rsa-1") == "rsa-1"
+    clock.advance(milliseconds=1)
+    assert outcome(published, tenant, idp, "rsa-1") == "kid"
+
+
+def test_the_provider_unused_for_longest_is_forgotten(
+    served: Outside, published: Published, tenant: Node, idp: IdentityProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metadata, "MAX_PROVIDERS", 0)
+    for _ in range(2):
+        published.get_metadata(tenant, idp)
+    assert served.asked == ["openid-configuration"] * 2
