@@ -207,7 +207,8 @@ def decide_link(
     if len({match.account for match in matches}) > 1:
         return _refused("E_Ambiguous_User", sought, "match", {"accounts": sorted(match.account for match in matches)})
     match = matches[0]
-    return _refusal_of(match, assertion, sought) or LinkDecision(match.account, new=True, code="", looked_for=sought)
+    found_by = looked_for(provider, assertion, match.criterion)
+    return _refusal_of(match, assertion, found_by) or LinkDecision(match.account, new=True, code="", looked_for=found_by)
 
 
 def _refusal_of(match: Candidate, assertion: Assertion, sought: LookedFor) -> LinkDecision | None:
