@@ -3,6 +3,7 @@
 import ast
 from dataclasses import replace
 from pathlib import Path as FilePath
+from typing import Any
 
 import pytest
 
@@ -210,7 +211,7 @@ def test_a_self_registered_account_without_a_confirmed_address_is_never_linked(
 
 @pytest.mark.parametrize(("facts", "code"), [({"active": False}, "E_Idp_Disabled"), ({"link_only": True}, "E_Idp_Link_Only")])
 def test_a_provider_that_may_not_sign_in_lets_nobody_in(
-    context: Context, acme: Node, anna: Account, facts: dict[str, object], code: str
+    context: Context, acme: Node, anna: Account, facts: dict[str, Any], code: str
 ) -> None:
     make_provider(context, acme, **facts)
     assert code_of(by_federation(context, acme, make_app(context, acme), anna.email)) == code
