@@ -119,6 +119,13 @@ def test_people_of_another_tenant_are_as_unknown_as_nobody(
     assert refusal(context, connection, team, AddMembers((stranger.id,))).code == "E_Field_Invalid"
 
 
+def test_groups_of_another_tenant_are_as_unknown_as_none(context: Context, globex: Node, connection: Connection, team: Group) -> None:
+    theirs = groups.create_group(context, globex, Wanted("Theirs", None)).seen.group
+    assert refusal(context, connection, team, AddMembers((theirs.id,))).code == "E_Field_Invalid"
+    change(context, connection, team, AddMembers((theirs.id,)), rules=LENIENT)
+    assert [(member.type, member.display) for member in list_members(context.database, team.id)] == [("", "")]
+
+
 def test_ids_that_nobody_has_are_kept_where_the_check_is_off_and_mean_nobody(
     context: Context, acme: Node, globex: Node, connection: Connection, team: Group
 ) -> None:
@@ -216,6 +223,13 @@ def test_a_name_stands_once_in_a_node_in_whatever_case(
         groups.change_group(context, connection, other.id, lambda seen: Wanted("Team", seen.external_id))
     renamed = groups.change_group(context, connection, team.id, lambda seen: Wanted("TEAM", seen.external_id))
     assert (renamed.seen.group.display_name, repeated.seen.group.display_name) == ("TEAM", "team")
+
+
+def test_a_name_that_may_repeat_for_one_connection_is_taken_for_the_others(context: Context, acme: Node, connection: Connection) -> None:
+    groups.create_group(context, acme, Wanted("Team", None), connection=connection, rules=LENIENT)
+    with pytest.raises(Refusal) as refused:
+        groups.create_group(context, acme, Wanted("team", None), connection=connection)
+    assert refused.value.code == "E_Group_Name_Taken"
 
 
 def test_an_external_id_belongs_to_one_group_of_a_connection(context: Context, acme: Node, connection: Connection, team: Group) -> None:
