@@ -116,7 +116,7 @@ def require_password(password: str, *, names: Iterable[str], is_common: Callable
     if len(password) > MAXIMUM_LENGTH:
         broken.append(f"Use at most {MAXIMUM_LENGTH} characters.")
     key = comparison_key(password)
-    if any(len(name) >= _SHORTEST_NAME and comparison_key(name) in key for name in names):
+    if any(len(name) >= _SHORTEST_NAME and name in key for name in map(comparison_key, names)):
         broken.append("Leave out your name, your login, your e-mail address and your organisation's name.")
     if is_common(password):
         broken.append("This password is too easy to guess: choose one that nobody else would think of.")

@@ -34,11 +34,12 @@ DAY_MS = 24 * HOUR_MS
 
 
 def comparison_key(text: str) -> str:
-    """Return the key under which names and addresses are compared: trimmed, NFKC, casefolded (decisions.md 2).
+    """Return the key under which names and addresses are compared: NFKC, trimmed, casefolded (decisions.md 2).
 
-    Normalised twice, because casefolding can undo NFKC (U+0345); computed here and never in SQL, so that both engines agree.
+    Normalised twice, because casefolding can undo NFKC (U+0345), and trimmed in between, because NFKC makes blanks of other characters
+    (U+00AF). Computed here and never in SQL, so that both engines agree.
     """
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text.strip()).casefold())
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).strip().casefold())
 
 
 def hash_token(token: str) -> str:

@@ -46,8 +46,9 @@ def test_nobody_found_is_no_user_and_tells_what_was_looked_for() -> None:
 @pytest.mark.parametrize(
     ("matching", "claim"), [(Criterion.EMAIL, "email"), (Criterion.CUSTOM_LOGIN, "preferred_username"), (Criterion.EXTERNAL_ID, "sub")]
 )
-def test_claim_that_is_no_text_is_missing_and_no_other_claim_stands_in(value: Any, matching: Criterion, claim: str) -> None:
-    decision = decided(matching=matching, **{claim: value})
+def test_claim_that_is_no_text_is_missing_and_no_other_claim_stands_in(value: object, matching: Criterion, claim: str) -> None:
+    claims: dict[str, Any] = {claim: value}
+    decision = decided(matching=matching, **claims)
     assert (decision.code, decision.step) == ("E_Claim_Missing", "claims")
     assert "claims" in decision.detail
     assert "anna@acme.example" not in str(decision.detail)
