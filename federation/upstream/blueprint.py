@@ -1,11 +1,12 @@
 """The way to an identity provider and back."""
 
+import logging
 from typing import cast
 
-from flask import Blueprint, Response, current_app, redirect, request
+from flask import Blueprint, Response, current_app, jsonify, make_response, redirect, request
 from flask.blueprints import BlueprintSetupState
 
-from federation.upstream import login
+from federation.upstream import login, logout
 from federation.upstream.login import Answer
 from federation.upstream.metadata import Published
 from federation.upstream.party import Party
@@ -25,6 +26,7 @@ from gateway.services.house import House
 
 door = Blueprint("upstream", __name__)
 
+_LOG = logging.getLogger(__name__)
 _EXTENSION = "moongate.upstream"
 _PARAMETERS = ("state", "code", "iss", "error", "error_description")
 _MAX_PARAMETER = 8192
@@ -80,6 +82,24 @@ def callback(key: str) -> Response:
     if progress.session_secret:
         cookies.set_session(response, node, progress.session_secret)
     return response
+
+
+@door.post("/federation/<key>/backchannel-logout")
+def backchannel_logout(key: str) -> Response:
+    """Take a logout token from the provider itself; the answer does not tell whether the person is known (§2.8)."""
+    requests.require_form()
+    node, context = current_node(), requests.context(Channel.SIGN_IN)
+    try:
+        provider = identity_providers.get_provider(context, node, key)
+        logout.take(_party(context, node, provider), request.form.get("logout_token", ""))
+    except Refusal as refusal:
+        _LOG.warning(
+            "a logout token was refused",
+            extra={"fields": {"code": refusal.code, "reason": refusal.reason, "correlation_id": context.correlation_id}},
+        )
+        told = {"error": "invalid_request", "error_description": f"{refusal.code}. Correlation {context.correlation_id}"}
+        return make_response(jsonify(told), 400)
+    return make_response("", 200)
 
 
 def _arrived_back(context: Context, node: Node, key: str) -> tuple[Answer, UpstreamLeg, SignIn, IdentityProvider]:

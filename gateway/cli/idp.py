@@ -28,6 +28,7 @@ def as_result(node: Node, provider: IdentityProvider) -> dict[str, object]:
         "issuer": provider.issuer,
         "client_id": provider.client_id,
         "redirect_uri": endpoints.below(node, endpoints.federation_callback(provider.key)),
+        "backchannel_logout_uri": endpoints.below(node, endpoints.federation_backchannel_logout(provider.key)),
         "status": "active" if provider.active else "inactive",
         "vendor": provider.vendor,
         "matching": provider.matching,

@@ -44,6 +44,11 @@ def federation_start(key: str) -> str:
     return f"/federation/{quote(key, safe='')}/start"
 
 
+def federation_backchannel_logout(key: str) -> str:
+    """Return the path, below an issuer, at which an identity provider tells that somebody signed out there."""
+    return f"/federation/{quote(key, safe='')}/backchannel-logout"
+
+
 def federation_callback(key: str) -> str:
     """Return the path, below an issuer, to which an identity provider answers: each provider has its own (openid.md 39)."""
     return f"/federation/{quote(key, safe='')}/callback"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from gateway.domain.identity import AuthMethod, Criterion, EmailTrust, IdentityProvider, Vendor, guest_login_start
 from gateway.domain.nodes import NodeKind
 from gateway.domain.values import AccountId, Instant, NodeId, ProviderId, comparison_key
-from gateway.storage.database import Database, Row, Statement, place, places
+from gateway.storage.database import Database, Duplicate, Row, Statement, place, places
 from gateway.storage.tables.federation import AccountProvider as AccountProviderTable
 from gateway.storage.tables.federation import IdentityProvider as ProviderTable
-from gateway.storage.tables.federation import Link, UpstreamLeg
+from gateway.storage.tables.federation import Link, UpstreamLeg, UpstreamLogout
 from gateway.storage.tables.nodes import Domain
 from gateway.storage.tables.nodes import Node as NodeTable
 from gateway.storage.tables.people import Account
@@ -40,6 +40,9 @@ _DELETE = Statement(ProviderTable.delete().where(ProviderTable.id == place("id")
 _DELETE_LEGS = Statement(UpstreamLeg.delete().where(UpstreamLeg.provider == place("id")))
 _DELETE_LINKS_OF_PROVIDER = Statement(Link.delete().where(Link.provider == place("id")))
 _DELETE_METHODS_OF_PROVIDER = Statement(AccountProviderTable.delete().where(AccountProviderTable.provider == place("id")))
+_DELETE_LOGOUTS = Statement(UpstreamLogout.delete().where(UpstreamLogout.provider == place("id")))
+_FORGET_LOGOUTS = Statement(UpstreamLogout.delete().where(UpstreamLogout.expires_at <= place("now")))
+_INSERT_LOGOUT = Statement(UpstreamLogout.insert(places(UpstreamLogout)))
 _UNTIE_DOMAINS = Statement(Domain.update({Domain.provider: None}).where(Domain.provider == place("id")))
 _UNTIE_CONNECTIONS = Statement(ScimConnection.update({ScimConnection.provider: None}).where(ScimConnection.provider == place("id")))
 _LINKED = Statement(
@@ -193,8 +196,19 @@ def change_secret(database: Database, provider_id: ProviderId, wrapped_secret: s
 
 def delete_provider(database: Database, provider_id: ProviderId) -> None:
     """Remove a provider with its links, the sign-in methods that name it, and whatever else points to it."""
-    for statement in (_DELETE_LEGS, _DELETE_LINKS_OF_PROVIDER, _DELETE_METHODS_OF_PROVIDER, _UNTIE_DOMAINS, _UNTIE_CONNECTIONS, _DELETE):
+    pointing = (_DELETE_LEGS, _DELETE_LOGOUTS, _DELETE_LINKS_OF_PROVIDER, _DELETE_METHODS_OF_PROVIDER, _UNTIE_DOMAINS, _UNTIE_CONNECTIONS)
+    for statement in (*pointing, _DELETE):
         database.write(statement, id=provider_id)
+
+
+def use_logout_token(database: Database, provider_id: ProviderId, token_hash: str, *, now: Instant, expires_at: Instant) -> bool:
+    """Remember a provider's logout token until it expires; return False if it was used before."""
+    database.write(_FORGET_LOGOUTS, now=now)
+    try:
+        database.write(_INSERT_LOGOUT, provider=provider_id, token_hash=token_hash, expires_at=expires_at)
+    except Duplicate:
+        return False
+    return True
 
 
 def list_federated_only(database: Database, node_id: NodeId) -> list[tuple[AccountId, str]]:

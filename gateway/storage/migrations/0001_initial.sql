@@ -208,6 +208,15 @@ CREATE TABLE link (
 CREATE UNIQUE INDEX link_account ON link (provider, account);
 CREATE INDEX link_of_account ON link (account);
 
+-- Logout tokens of providers, as long as one would be believed, so that none serves twice (openid.md 87).
+CREATE TABLE upstream_logout (
+    provider TEXT NOT NULL REFERENCES identity_provider (id),
+    token_hash TEXT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    PRIMARY KEY (provider, token_hash)
+);
+CREATE INDEX upstream_logout_expiry ON upstream_logout (expires_at);
+
 CREATE TABLE relying_party (
     client_id TEXT PRIMARY KEY,
     node TEXT NOT NULL REFERENCES node (id),

@@ -64,6 +64,19 @@ class Link(Table):
         primary_key = pw.CompositeKey("node", "provider", "issuer", "subject")
 
 
+class UpstreamLogout(Table):
+    """Rows of `upstream_logout`."""
+
+    provider = pw.TextField()
+    token_hash = pw.TextField()
+    expires_at = pw.BigIntegerField()
+
+    class Meta:
+        """The key has several columns."""
+
+        primary_key = pw.CompositeKey("provider", "token_hash")
+
+
 class SignIn(Table):
     """Rows of `sign_in`."""
 
