@@ -22,22 +22,20 @@ def migrate(database: Database) -> int:
 
     Raises DatabaseUnavailable if a newer release migrated the database: this one could not keep what that one promises.
     """
-    newest = max(migrations())
-    if database.has_table("schema_version") and version(database) == newest:
-        return newest
+    known = migrations()
+    if database.has_table("schema_version") and _done(database) == known.keys():
+        return max(known)
     with database.transaction():
         database.script("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)")
-        reached = version(database)
-        if reached > newest:
-            message = f"it is at version {reached} and this release knows {newest}: run the release that migrated it, or a newer one"
+        done = _done(database)
+        if done - known.keys():
+            message = f"it is at version {max(done)} and this release knows {max(known)}: run the release that migrated it, or a newer one"
             raise DatabaseUnavailable(message)
-        for number, text in sorted(migrations().items()):
-            if number > reached:
-                for statement in _statements(text):
-                    database.script(statement)
-                database.script(f"INSERT INTO schema_version (version) VALUES ({number:d})")
-                reached = number
-    return reached
+        for number in sorted(known.keys() - done):
+            for statement in _statements(known[number]):
+                database.script(statement)
+            database.script(f"INSERT INTO schema_version (version) VALUES ({number:d})")
+    return max(known)
 
 
 def version(database: Database) -> int:
@@ -47,7 +45,11 @@ def version(database: Database) -> int:
 
 def is_current(database: Database) -> bool:
     """Return whether the database has every migration this release knows."""
-    return version(database) == max(migrations())
+    return _done(database) >= migrations().keys()
+
+
+def _done(database: Database) -> set[int]:
+    return {row[0] for row in database.script("SELECT version FROM schema_version")}
 
 
 def _statements(text: str) -> list[str]:
