@@ -90,7 +90,12 @@ def _require_plain(parameters: Parameters) -> None:
 
 
 def _granted_scope(context: Context, node: Node, parameters: Parameters) -> tuple[str, ...]:
-    """Return the scope as far as the app may have it, after authlib judged response type, scope and PKCE."""
+    """Return the scope as far as the app may have it, after authlib judged grant, scope and PKCE."""
+    if "response_type" not in parameters:
+        raise Unanswerable("invalid_request", "The response_type is missing.")
+    # Before authlib, which repeats the caller's words in its error and falls over those that are not ASCII.
+    if parameters["response_type"] != "code":
+        raise Unanswerable("unsupported_response_type", "The response_type is code.")
     try:
         grant: CodeGrant = ProviderServer(context, node).get_consent_grant(ProviderRequest(parameters))  # type: ignore[no-untyped-call]  # authlib's stubs
     except OAuth2Error as error:

@@ -30,6 +30,6 @@ class Introspection(IntrospectionEndpoint):
         """Return whether this app may know: its own tokens, and those meant for a resource registered for it (openid.md 35)."""
         return token.client_id == client.party.client_id or bool(set(token.audience) & set(client.party.resources))
 
-    def introspect_token(self, token: Known) -> dict[str, Any]:
-        """Return what is told of a live token."""
-        return {"active": True, **token.told}
+    def create_introspection_payload(self, token: Known | None) -> dict[str, Any]:
+        """Return what is told of a live token; of every other one, only that it is not active (RFC 7662 §2.2)."""
+        return {"active": True, **token.told} if token is not None else {"active": False}

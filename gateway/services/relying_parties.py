@@ -144,16 +144,16 @@ def matches_redirect_uri(party: RelyingParty, unverified_uri: str) -> bool:
     """Return whether a redirect URI is registered: equal to the letter, but for the port of a loopback address (RFC 8252 §7.3)."""
     if unverified_uri in party.redirect_uris:
         return True
-    asked = urlsplit(unverified_uri)
-    return any(_equal_but_port(urlsplit(uri), asked) for uri in party.redirect_uris)
-
-
-def _equal_but_port(registered: SplitResult, asked: SplitResult) -> bool:
-    """Return whether `asked` is the registered http URI of a loopback address with a port added, and nothing else."""
     try:
+        asked = urlsplit(unverified_uri)
         port = asked.port
     except ValueError:
         return False
+    return any(_equal_but_port(urlsplit(uri), asked, port) for uri in party.redirect_uris)
+
+
+def _equal_but_port(registered: SplitResult, asked: SplitResult, port: int | None) -> bool:
+    """Return whether `asked` is the registered http URI of a loopback address with a port added, and nothing else."""
     if registered.scheme != "http" or registered.hostname not in {"127.0.0.1", "::1"} or registered.port is not None:
         return False
     return port is not None and asked == registered._replace(netloc=f"{registered.netloc}:{port}")

@@ -1,6 +1,8 @@
 """People, apps and browsers."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -18,9 +20,14 @@ from tests.federation.downstream.rp import CALLBACK, Rp
 
 def add_person(context: Context, node: Node, login: str, **fields: str) -> Account:
     """A person who may sign in: activated, as after a first sign-in."""
-    given = {"given_name": "Ann", "family_name": "Ex", "display_name": "Ann Ex", "email": f"{login}@{node.slug}.example"} | fields
+    given: dict[str, Any] = {
+        "given_name": "Ann",
+        "family_name": "Ex",
+        "display_name": "Ann Ex",
+        "email": f"{login}@{node.slug}.example",
+    } | fields
     account = people.create_person(context, node, NewPerson(PersonFields(user_name=login, **given)))
-    activated = account.__class__(**{name: getattr(account, name) for name in account.__slots__} | {"activated_at": context.now()})
+    activated = replace(account, activated_at=context.now())
     with context.database.transaction():
         stored_people.change_account(context.database, activated, expected_version=account.version)
     return activated

@@ -151,7 +151,7 @@ class Rp:
         assert response.status_code == 200, response.text
         assert response.mimetype == "application/json"
         assert "no-store" in response.headers["Cache-Control"]
-        answer: dict[str, Any] = response.json
+        answer: dict[str, Any] = response.json or {}
         assert answer["token_type"].lower() == "bearer"
         assert isinstance(answer["expires_in"], int)
         return answer
