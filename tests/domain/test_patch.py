@@ -410,8 +410,9 @@ def test_what_makes_a_member_is_immutable(operation: JsonObject) -> None:
     assert code_of(operation, resource=GROUP, given=STAFF) == "E_Field_Immutable"
 
 
-def test_name_of_a_member_may_change() -> None:
-    assert members(put('members[value eq "a"].display', "Anna")) == [{"value": "a", "display": "Anna"}, {"value": "b", "display": "Bo"}]
+def test_name_of_a_member_follows_from_who_it_is() -> None:
+    assert code_of(put('members[value eq "a"].display', "Anna"), resource=GROUP, given=STAFF) == "E_Field_Immutable"
+    assert members(add("members", {"value": "c", "display": "Cy"})) == [{"value": "a"}, {"value": "b", "display": "Bo"}, {"value": "c"}]
 
 
 def test_thousands_of_members_are_added_and_removed_in_linear_time() -> None:

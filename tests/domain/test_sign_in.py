@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.relying_party import AuthMethod, AuthorizationRequest, Level, Means, userinfo_claims
-from gateway.domain.sign_in import Path, Proof, Step, StoredRefusal, next_step
+from gateway.domain.sign_in import Path, Proof, Step, StoredRefusal, next_step, wants_second_factor
 from gateway.domain.values import AccountId, ClientId, SessionId, SignInId
 from tests.domain.makers import NOW, app, sign_in
 
@@ -63,6 +63,25 @@ LISTS = st.lists(TEXTS, max_size=3).map(tuple)
 )
 def test_request_of_an_app_is_read_back_as_it_was_stored(request: AuthorizationRequest) -> None:
     assert AuthorizationRequest.from_json(request.to_json()) == request
+
+
+ACR = "https://id.example.com/acr"
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ((), False),
+        ((f"{ACR}/mfa",), True),
+        ((f"{ACR}/mfa", f"{ACR}/1fa"), True),
+        ((f"{ACR}/1fa", f"{ACR}/mfa"), False),
+        (("urn:unheard", f"{ACR}/mfa"), True),
+        (("https://evil.example/acr/mfa", "mfa"), False),
+    ],
+)
+def test_first_known_acr_is_what_the_app_wants(values: tuple[str, ...], wanted: bool) -> None:
+    request = AuthorizationRequest(ClientId("portal"), "https://app.example", ("openid",), acr_values=values)
+    assert wants_second_factor(request, "https://id.example.com") is wanted
 
 
 PROFILE = {

@@ -65,5 +65,13 @@ def test_log_ids_sort_by_time(now: int, first: bytes, second: bytes) -> None:
     assert new_log_id(Instant(now), lambda _: first) < new_log_id(Instant(now + 1), lambda _: second)
 
 
+@given(st.integers(0, 0xFFE), st.binary(min_size=10, max_size=10), st.binary(min_size=10, max_size=10))
+def test_log_ids_of_one_millisecond_sort_by_their_sequence(sequence: int, first: bytes, second: bytes) -> None:
+    now = Instant(1_790_000_000_000)
+    earlier, later = new_log_id(now, lambda _: first, sequence), new_log_id(now, lambda _: second, sequence + 1)
+    assert earlier < later
+    assert uuid.UUID(earlier).version == 7
+
+
 def test_correlation_id_is_128_bits_in_hex() -> None:
     assert re.fullmatch(r"[0-9a-f]{32}", new_correlation_id(entropy))
