@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 from unittest import mock
 from urllib.parse import quote, urlencode
@@ -76,6 +76,11 @@ class People(Directory):
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         answer = self.client.open(self.node.scim_base + path, method=method, headers=sent, data=data)
         return Reply(answer.status_code, answer.headers, answer.data)
+
+    def switched(self, context: Context, **switches: Any) -> "People":  # noqa: ANN401 -- whatever the switches hold
+        """Return this directory with switches of its connection set."""
+        wanted = replace(self.connection, **switches)
+        return replace(self, connection=connections.change_connection(context, self.node, self.connection, wanted))
 
     def log(self, context: Context) -> list[LogRow]:
         """Return the requests of the log, newest first."""
