@@ -5,18 +5,22 @@ import click
 from gateway.cli import (
     access_explained,
     audit,
+    client,
     demo,
     domain,
     group,
     idp,
     installation,
+    keys,
     membership,
     platform,
     role,
     scim_connection,
     scim_log,
     serve,
+    session,
     tenant,
+    user,
 )
 from gateway.cli.command import Commands
 
@@ -38,9 +42,13 @@ main.add_command(platform.group)
 main.add_command(tenant.group)
 main.add_command(domain.group)
 main.add_command(idp.group)
+main.add_command(user.group)
+main.add_command(session.group)
 main.add_command(group.group)
 main.add_command(membership.group)
 main.add_command(role.group)
+main.add_command(client.group)
+main.add_command(keys.group)
 main.add_command(scim_connection.group)
 scim_log.register(main)
 main.add_command(audit.group)

@@ -28,6 +28,7 @@ class Status(StrEnum):
     INVITED = "invited"
     LOCKED_OUT = "lockedOut"
     MUST_CHANGE_PASSWORD = "mustChangePassword"
+    MUST_ENROL_MFA = "mustEnrolMfa"
     ACTIVE = "active"
 
 

@@ -15,7 +15,7 @@ from gateway.domain.errors import Refusal
 from gateway.domain.nodes import Node
 from gateway.domain.people import Account, AccountType, local_and_domain, require_email, require_login, require_text
 from gateway.domain.schema import JsonObject
-from gateway.domain.values import AccountId, ConnectionId, NodeId, ProviderId, comparison_key
+from gateway.domain.values import DAY_MS, AccountId, ConnectionId, NodeId, ProviderId, comparison_key
 from gateway.services import groups, sessions
 from gateway.services.context import Context
 from gateway.storage import connections, credentials, identity_providers, nodes, people
@@ -23,6 +23,9 @@ from gateway.storage.database import Duplicate
 from gateway.storage.identity_providers import SignInMethod
 from gateway.storage.people import SearchedValue
 from gateway.storage.search_plan import INDEXED
+
+RECOVERABLE_MS = 30 * DAY_MS
+"""So long a deletion can be taken back (decisions.md 15)."""
 
 _AUDITED = tuple(
     field.name for field in dataclasses.fields(Account) if field.name not in {"id", "document", "version", "updated_at", "created_at"}
@@ -154,6 +157,29 @@ def delete_person(context: Context, account: Account) -> Account:
         _count(context, account, -1)
         context.publish(Event(account.home, "person.deleted", "person", account.id, detail={"login": comparison_key(account.login)}))
     return deleted
+
+
+def recover_person(context: Context, account: Account, *, login: str = "") -> Account:
+    """Take back a deletion: the person is there again, disabled, without password, links and groups (requirements.md section 4).
+
+    `login` is another one for where the former was taken meanwhile. Refused after 30 days (decisions.md 15).
+    """
+    if account.deleted_at is None or account.deleted_at + RECOVERABLE_MS <= context.now():
+        raise Refusal("E_Resource_Not_Found", field="login", data={"value": account.login}, reason="not deleted, or too long ago")
+    alive = replace(account, login=require_login(login) if login else account.login, deleted_at=None, enabled_by_admin=False)
+    written = updated_document(json.loads(account.document), _with_active(fields_of(alive), alive))
+    alive = replace(alive, document=stored_json(written, alive.id), version=account.version + 1, updated_at=context.now())
+    with context.database.transaction():
+        try:
+            if not people.change_account(context.database, alive, expected_version=account.version):
+                raise Refusal("E_Version_Conflict", reason="the account changed meanwhile")
+            people.change_home_name(context.database, alive)
+        except Duplicate as error:
+            raise Refusal("E_Login_Taken", field="login", data={"value": alive.login}) from error
+        people.replace_values(context.database, alive, searched_values(written))
+        _count(context, alive, 1)
+        context.publish(Event(alive.home, "person.recovered", "person", alive.id, detail={"login": alive.login}))
+    return alive
 
 
 def get_person(context: Context, node: Node, login: str) -> Account:

@@ -43,6 +43,11 @@ def _alive(context: Context, session: Session) -> bool:
     return session.epoch == chain_epoch(issuer_chain) + chain_epoch(nodes.list_chain(context.database, account.home))
 
 
+def list_of_account(context: Context, account_id: AccountId) -> list[Session]:
+    """Return the sessions of an account that have neither ended nor run out, at every issuer."""
+    return [session for session in sessions.list_sessions(context.database, account_id) if session.expires_at > context.now()]
+
+
 def end_all_of_account(context: Context, account: Account, reason: str) -> None:
     """End every session, grant, code and refresh token of an account in the transaction that is open, and queue that each app is told."""
     now = context.now()
