@@ -1,6 +1,7 @@
 """A browser without a window: it follows redirects, keeps cookies, and fills the sign-in page's form. Used once, before the load."""
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import urljoin
 
@@ -36,7 +37,11 @@ def sign_in(authorize_url: str, redirect_uri: str, login: str, password: str) ->
                 return {cookie.name: cookie.value or "" for cookie in browser.cookies}
             answer = browser.get(target, allow_redirects=False)
             continue
-        answer = _submit(browser, answer, login, password)
+        onward = re.search(r'http-equiv="refresh" content="\d+; ?url=([^"]+)"', answer.text)
+        if onward:
+            answer = browser.get(urljoin(answer.url, unescape(onward[1])), allow_redirects=False)
+        else:
+            answer = _submit(browser, answer, login, password)
     raise AssertionError("the sign-in does not end")
 
 

@@ -6,7 +6,7 @@ from flask import Blueprint, Flask
 
 from federation.downstream import blueprint as downstream
 from federation.upstream import blueprint as upstream
-from gateway.http import headers
+from gateway.http.headers import Headers
 from gateway.http.requests import EXTENSION
 from gateway.http.tenancy import Tenancy, require_known_host
 from gateway.services.house import House
@@ -29,11 +29,10 @@ def build_app(house: House) -> Flask:
     app.url_map.strict_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
     app.before_request(require_known_host)
-    app.after_request(headers.apply)
     for door in _doors():
         app.register_blueprint(door)
     web_errors.register(app)
-    app.wsgi_app = Tenancy(app.wsgi_app, house)  # type: ignore[method-assign]  # Flask's documented way to wrap
+    app.wsgi_app = Tenancy(Headers(app.wsgi_app), house)  # type: ignore[method-assign]  # Flask's documented way to wrap
     return app
 
 

@@ -1,17 +1,25 @@
 """What every answer carries: a strict content security policy, no sniffing, no framing, no referrer (openid.md 11)."""
 
 import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from flask import Response, g, request
+from flask import request
 
-from gateway.http.requests import correlation_id
+from gateway.http.endpoints import STATIC
+from gateway.http.tenancy import CORRELATION
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
     "form-action {form_action}; frame-ancestors 'none'; base-uri 'none'"
 )
+_USUAL_POLICY = _POLICY.format(form_action="'self'")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*:(?://[A-Za-z0-9.\-_~\[\]:]+)?")
+_FORM_ORIGINS = "moongate.form_origins"
 
 
 def allow_form_to(url: str) -> None:
@@ -21,19 +29,43 @@ def allow_form_to(url: str) -> None:
     origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
     # What could end the directive and begin another one is no origin.
     if _ORIGIN.fullmatch(origin):
-        g.form_origins = [*g.get("form_origins", []), origin]
+        request.environ.setdefault(_FORM_ORIGINS, []).append(origin)
 
 
-def apply(response: Response) -> Response:
-    """Set the headers on an answer; for the app's `after_request`."""
-    headers = response.headers
-    form_action = " ".join(["'self'", *g.get("form_origins", [])])
-    headers.setdefault("Content-Security-Policy", _POLICY.format(form_action=form_action))
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "no-referrer")
-    if request.endpoint == "static":
-        # The address names the content by its hash, so a copy never grows old; without a hash it is asked for anew.
-        headers["Cache-Control"] = "public, max-age=31536000, immutable" if request.args.get("v") else "no-cache"
-    headers.setdefault("Cache-Control", "no-store")
-    headers["X-Correlation-Id"] = correlation_id()
-    return response
+class Headers:
+    """A middleware that adds to each answer what it does not say itself. As a middleware it costs a list, not a dozen look-ups."""
+
+    def __init__(self, app: "WSGIApplication") -> None:
+        """Wrap `app`; inside of `Tenancy`, which makes the correlation id."""
+        self._app = app
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Let the app answer, with our headers beside its own."""
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:  # noqa: ANN401 -- as WSGI has it
+            if environ.get("PATH_INFO", "").startswith(STATIC):
+                # Flask knows nothing of the hash in the address.
+                headers = [item for item in headers if item[0].lower() != "cache-control"]
+            said = {name.lower() for name, _ in headers}
+            headers = headers + [(name, value) for name, value in _owed(environ) if name.lower() not in said]
+            return start_response(status, headers, exc_info)
+
+        return self._app(environ, start)
+
+
+def _owed(environ: "WSGIEnvironment") -> tuple[tuple[str, str], ...]:
+    origins = environ.get(_FORM_ORIGINS)
+    return (
+        ("Content-Security-Policy", _POLICY.format(form_action=" ".join(["'self'", *origins])) if origins else _USUAL_POLICY),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Referrer-Policy", "no-referrer"),
+        ("Cache-Control", _caching(environ)),
+        ("X-Correlation-Id", environ[CORRELATION]),
+    )
+
+
+def _caching(environ: "WSGIEnvironment") -> str:
+    """Return that nothing is kept but static files: their address names the content by its hash, so a copy never grows old."""
+    if not environ.get("PATH_INFO", "").startswith(STATIC):
+        return "no-store"
+    return "public, max-age=31536000, immutable" if "v=" in environ.get("QUERY_STRING", "") else "no-cache"

@@ -12,7 +12,7 @@ from flask import request
 
 from gateway.domain.errors import Refusal
 from gateway.domain.nodes import Node
-from gateway.domain.values import new_correlation_id
+from gateway.domain.values import NodeId, new_correlation_id
 from gateway.http.endpoints import AUTHORIZATION_SERVER_METADATA, HEALTH, READY
 from gateway.services import nodes
 from gateway.services.house import House
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 NODE = "moongate.node"
+NODE_ID = "moongate.node_id"
 CORRELATION = "moongate.correlation"
 HOST_KNOWN = "moongate.host_known"
 FAULT = "moongate.fault"
+_HOUSE = "moongate.house"
+_PLACES_KEPT = 10_000
 _ANY_HOST = frozenset({HEALTH, READY})
 """Load balancers ask by address; these paths tell nothing about anybody."""
 
@@ -37,10 +40,11 @@ class Tenancy:
         self._app = app
         self._house = house
         self._own_host = urlsplit(house.settings.public_url).netloc.lower()
+        self._known: dict[tuple[str, str], tuple[NodeId, str]] = {}
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Find the node, then let the app answer."""
-        environ[CORRELATION] = new_correlation_id(self._house.entropy)
+        environ[_HOUSE], environ[CORRELATION] = self._house, new_correlation_id(self._house.entropy)
         try:
             self._place(environ, _host(environ), environ.get("PATH_INFO", ""))
         except DatabaseUnavailable as error:
@@ -50,15 +54,33 @@ class Tenancy:
 
     def _place(self, environ: "WSGIEnvironment", host: str, path: str) -> None:
         metadata = path.startswith(AUTHORIZATION_SERVER_METADATA)
-        node = nodes.find_issuer(self._house.database, host, path.removeprefix(AUTHORIZATION_SERVER_METADATA) if metadata else path)
-        if node is not None:
-            issuer_path = urlsplit(node.issuer).path
-            environ[NODE] = node
+        found = self._find(host, path.removeprefix(AUTHORIZATION_SERVER_METADATA) if metadata else path)
+        if found is not None:
+            environ[NODE_ID], issuer_path = found
             environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + issuer_path
             environ["PATH_INFO"] = AUTHORIZATION_SERVER_METADATA if metadata else path[len(issuer_path) :]
         environ[HOST_KNOWN] = (
-            node is not None or host == self._own_host or path in _ANY_HOST or nodes.is_issuer_host(self._house.database, host)
+            found is not None or host == self._own_host or path in _ANY_HOST or nodes.is_issuer_host(self._house.database, host)
         )
+
+    def _find(self, host: str, path: str) -> tuple[NodeId, str] | None:
+        """Return the node below whose issuer the path lies, and that issuer's path.
+
+        Which node an issuer names never changes (decisions.md 3), so it is asked for once; what may change of a node is read with each
+        request. An issuer without a path is asked for each time: others may come to lie below it.
+        """
+        place = (host, "/".join(path.split("/", nodes.DEEPEST_ISSUER + 1)[: nodes.DEEPEST_ISSUER + 1]))
+        known = self._known.get(place)
+        if known is None:
+            node = nodes.find_issuer(self._house.database, host, path)
+            if node is None:
+                return None
+            known = (node.id, urlsplit(node.issuer).path)
+            if known[1]:
+                if len(self._known) >= _PLACES_KEPT:
+                    self._known.clear()
+                self._known[place] = known
+        return known
 
 
 def _host(environ: "WSGIEnvironment") -> str:
@@ -77,13 +99,17 @@ def require_known_host() -> None:
 
 def current_node() -> Node:
     """Return the node of the request's issuer, or refuse a path that only exists below an issuer."""
-    node = request.environ.get(NODE)
-    if not isinstance(node, Node):
+    node = find_current_node()
+    if node is None:
         raise Refusal("E_Not_Found")
     return node
 
 
 def find_current_node() -> Node | None:
-    """Return the node of the request's issuer, or None."""
-    node = request.environ.get(NODE)
+    """Return the node of the request's issuer as it is now, read once a request, or None."""
+    environ = request.environ
+    if NODE not in environ:
+        node_id = environ.get(NODE_ID)
+        environ[NODE] = nodes.find_by_id(environ[_HOUSE].database, node_id) if node_id else None
+    node = environ[NODE]
     return node if isinstance(node, Node) else None

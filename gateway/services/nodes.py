@@ -16,6 +16,7 @@ from gateway.storage import connections, nodes
 from gateway.storage.database import Database, Duplicate
 
 PLATFORM_SLUG = "platform"
+DEEPEST_ISSUER = nodes.DEEPEST_ISSUER
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,7 @@ def _insert(context: Context, new: NewNode, parent: Node | None) -> Node:
         raise Refusal(
             "E_Field_Invalid", field="issuer", data={"field": "issuer", "rule": "an http(s) URL without query, fragment or final slash"}
         )
+    _require_apart(context, issuer)
     node = Node(
         id=node_id,
         slug=new.slug,
@@ -205,6 +207,14 @@ def _insert(context: Context, new: NewNode, parent: Node | None) -> Node:
     return node
 
 
+def _require_apart(context: Context, issuer: str) -> None:
+    """Refuse an issuer below another one's path: the same URL would then name two nodes, one before and one after."""
+    parts = urlsplit(issuer)
+    above = nodes.find_node_by_issuer_place(context.database, parts.netloc, parts.path)
+    if above is not None and urlsplit(above.issuer).path not in {"", parts.path}:
+        raise Refusal("E_Field_Invalid", field="issuer", data={"field": "issuer", "rule": "not below the issuer of another tenant"})
+
+
 def _namespace(context: Context, new: NewNode, parent: Node | None, node_id: NodeId) -> NamespaceId:
     """Return the namespace a new node uses, made where it gets its own (decisions.md 2)."""
     own = new.own_namespace if new.own_namespace is not None else new.kind in TENANTS
@@ -225,6 +235,11 @@ def _is_issuer(issuer: str) -> bool:
 def find_issuer(database: Database, host: str, path: str) -> Node | None:
     """Return the node below whose stored issuer a path of this host (with port) lies."""
     return nodes.find_node_by_issuer_place(database, host, path)
+
+
+def find_by_id(database: Database, node_id: NodeId) -> Node | None:
+    """Return a node as it is now."""
+    return nodes.find_node(database, node_id)
 
 
 def is_issuer_host(database: Database, host: str) -> bool:
