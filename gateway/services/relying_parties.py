@@ -11,8 +11,9 @@ from gateway.domain.errors import Refusal
 from gateway.domain.people import require_text
 from gateway.domain.relying_party import SCOPES, AuthMethod, RelyingParty
 from gateway.domain.values import DAY_MS, ClientId, Instant, NodeId, hash_token, new_token
-from gateway.services import keys, sessions
+from gateway.services import access, keys, sessions
 from gateway.services.context import Context
+from gateway.storage import access as stored_access
 from gateway.storage import relying_parties
 from gateway.tokens.verification import import_key_set
 
@@ -28,7 +29,7 @@ class NewRelyingParty:
     """What an administrator gives to register an app."""
 
     name: str
-    redirect_uris: Sequence[str]
+    redirect_uris: Sequence[str] = ()
     public: bool = False
     auth_method: str = ""
     """Empty: `client_secret_basic`, or `none` where public."""
@@ -46,6 +47,8 @@ class NewRelyingParty:
     jwks: str = ""
     """JSON of the app's public keys (RFC 7517 §5), for `private_key_jwt`."""
     jwks_uri: str = ""
+    roles: Sequence[str] = ()
+    """Names of roles of this node that grant the app; made where they do not exist yet."""
 
 
 def register(context: Context, node_id: NodeId, new: NewRelyingParty) -> tuple[RelyingParty, str]:
@@ -55,6 +58,8 @@ def register(context: Context, node_id: NodeId, new: NewRelyingParty) -> tuple[R
     with context.database.transaction():
         relying_parties.insert_relying_party(context.database, party)
         secret = _add_secret(context, party.client_id) if _keeps_secret(party) else ""
+        for role in new.roles:
+            _let_role_grant(context, party, role)
         context.publish(Event(node_id, "app.registered", "app", party.client_id, detail={"name": party.name}))
     return party, secret
 
@@ -237,6 +242,15 @@ def _require_whole(party: RelyingParty) -> RelyingParty:
         id_token_alg=_require_among("id_token_alg", [party.id_token_alg], keys.ALGORITHMS)[0],
         access_token_alg=_require_among("access_token_alg", [party.access_token_alg], keys.ALGORITHMS)[0],
     )
+
+
+def _let_role_grant(context: Context, party: RelyingParty, name: str) -> None:
+    role = stored_access.find_role(context.database, party.node, name)
+    if role is None:
+        access.create_role(context, party.node, name, kind="tenant", apps=[party.client_id], level=0)
+        return
+    stored_access.add_app(context.database, role.id, party.client_id)
+    context.publish(Event(party.node, "role.changed", "role", role.id, detail={"app": party.client_id}))
 
 
 def _keeps_secret(party: RelyingParty) -> bool:

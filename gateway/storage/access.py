@@ -25,6 +25,7 @@ _OF_NODE = Statement(RoleTable.select(*_COLUMNS).where(RoleTable.node == place("
 _INSERT = Statement(RoleTable.insert(places(RoleTable)))
 _INACTIVATE = Statement(RoleTable.update({RoleTable.inactivated_at: place("at")}).where(RoleTable.id == place("id")))
 _INSERT_APP = Statement(RoleApp.insert(places(RoleApp)))
+_ADD_APP = Statement(RoleApp.insert(places(RoleApp)).on_conflict_ignore())
 _APPS = Statement(RoleApp.select(RoleApp.client_id).where(RoleApp.role == place("role")))
 _ASSIGN = Statement(RoleAssignment.insert(places(RoleAssignment)).on_conflict_ignore())
 _UNASSIGN = Statement(
@@ -115,6 +116,11 @@ def insert_role(database: Database, role: Role, apps: tuple[ClientId, ...], now:
         created_at=now,
     )
     database.write_many(_INSERT_APP, [{"role": role.id, "client_id": client_id} for client_id in apps])
+
+
+def add_app(database: Database, role_id: RoleId, client_id: ClientId) -> None:
+    """Let a role grant one app more; twice changes nothing."""
+    database.write(_ADD_APP, role=role_id, client_id=client_id)
 
 
 def list_apps_of_role(database: Database, role_id: RoleId) -> list[ClientId]:

@@ -99,13 +99,13 @@ class TestWhereAnAnswerMayGo:
     @pytest.mark.parametrize("name", ["client_id", "redirect_uri"])
     def test_openid_8_who_asks_may_not_come_twice(self, shop: Rp, name: str) -> None:
         pairs = [*shop.request().items(), (name, shop.request()[name])]
-        response = shop.browser.get(shop.url(endpoints.AUTHORIZE), query_string=pairs)  # type: ignore[arg-type]  # pairs keep both
+        response = shop.browser.get(shop.url(endpoints.AUTHORIZE), query_string=pairs)
         assert refused_with_page(response) == "E_Request_Invalid"
 
 
 def repeated(shop: Rp, name: str, value: str) -> TestResponse:
     query = [*shop.request().items(), (name, value), (name, value)]
-    return shop.browser.get(shop.url(endpoints.AUTHORIZE), query_string=query)  # type: ignore[arg-type]  # pairs keep both
+    return shop.browser.get(shop.url(endpoints.AUTHORIZE), query_string=query)
 
 
 class TestErrorsForTheApp:

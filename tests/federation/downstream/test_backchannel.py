@@ -14,7 +14,8 @@ from gateway.services import nodes, people
 from gateway.services.context import Context
 from gateway.services.house import House
 from gateway.services.jobs import Runner
-from gateway.tokens.verification import Expected, VerifiedLogout, import_key_set, verify_logout_token
+from gateway.tokens.claims import VerifiedLogout
+from gateway.tokens.verification import Expected, import_key_set, verify_logout_token
 from gateway.worker import HANDLERS
 from tests.conftest import Clock, NoOutside
 from tests.federation.downstream.rp import Rp, claims_of, header_of

@@ -104,6 +104,7 @@ def test_forged_hints_are_worth_nothing(shop: Rp, signed_in: dict[str, Any], con
     unsigned = "eyJhbGciOiJub25lIn0"
     other_key = keys.get_signing_key(context, nodes.get_node(context, "platform").id, "RS256")
     forged = sign(claims_of(signed_in["id_token"]), other_key, typ="JWT")
+    fields: dict[str, str] = {}
     for hint in (f"{unsigned}.{payload}.", f"{header}.{payload}.{signature[:-4]}AAAA", forged, signed_in["access_token"], "x"):
         fields = asked(shop, log_out(shop, id_token_hint=hint, post_logout_redirect_uri=AFTER))
         assert fields["post_logout_redirect_uri"] == AFTER
