@@ -2,9 +2,12 @@
 
 import json
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 from typing import TextIO
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 _QUIET = ("authlib", "urllib3", "granian.access", "scim2_server", "peewee")
 """Libraries that would print tokens, URLs or statements at level DEBUG or INFO."""
@@ -30,13 +33,13 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """One readable line, with the fields behind the message."""
+    """One readable line, with the fields behind the message; only a traceback takes lines of its own."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as text."""
-        line = super().format(record)
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- the name that logging calls
+        """Return the record as one line: what somebody sent may hold line breaks, to forge lines of ours."""
         fields = getattr(record, "fields", None)
-        return line + "".join(f" {name}={value}" for name, value in fields.items()) if isinstance(fields, dict) else line
+        tail = "".join(f" {name}={value}" for name, value in fields.items()) if isinstance(fields, dict) else ""
+        return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), super().formatMessage(record) + tail)
 
 
 def configure(log_format: str, stream: TextIO | None = None) -> None:
