@@ -16,10 +16,9 @@ from gateway.domain.identity import IdentityProvider
 from gateway.domain.nodes import Node
 from gateway.domain.relying_party import RelyingParty
 from gateway.domain.sign_in import Path, SignIn, UpstreamLeg
-from gateway.domain.values import Instant
 from gateway.http import cookies, endpoints, requests
 from gateway.http.tenancy import current_node
-from gateway.services import admission, identity_providers, nodes, relying_parties, sign_in
+from gateway.services import admission, identity_providers, relying_parties, sign_in
 from gateway.services.admission import Attempt
 from gateway.services.context import Context
 from gateway.services.house import House
@@ -112,17 +111,15 @@ def _arrived_back(context: Context, node: Node, key: str) -> tuple[Answer, Upstr
         leg = sign_in.take_leg(context, answer.state)
         attempt = sign_in.get(context, node, leg.sign_in, cookies.sign_in_secret(node, leg.sign_in))
         provider = identity_providers.get_provider(context, node, key)
-        _require_leg(leg, provider, now=context.now(), life=nodes.lifetimes(context, node.id).sign_in)
+        _require_made_for(leg, provider)
     except Refusal as refusal:
         raise _recorded(context, node, key, refusal) from refusal
     return answer, leg, attempt, provider
 
 
-def _require_leg(leg: UpstreamLeg, provider: IdentityProvider, *, now: Instant, life: int) -> None:
+def _require_made_for(leg: UpstreamLeg, provider: IdentityProvider) -> None:
     if provider.id != leg.provider:
         raise Refusal("E_State_Invalid", reason="the state was made for another provider")
-    if now >= leg.started_at + life:
-        raise Refusal("E_Session_Expired", reason="the provider's answer came too late")
 
 
 def _read_answer() -> Answer:

@@ -34,12 +34,14 @@ _NEVER_V4 = tuple(
         "240.0.0.0/4",
     )
 )
-# Tunnels and embeddings reach an IPv4 address under another name (6to4, Teredo, IPv4-compatible, local NAT64); nobody serves sign-in there.
+# Tunnels and embeddings reach an IPv4 address under another name (6to4, Teredo, IPv4-compatible and -translated, local NAT64); nobody
+# serves sign-in there.
 _NEVER_V6 = tuple(
     ip_network(text)
     for text in (
         "::/128",
         "::/96",
+        "::ffff:0:0:0/96",
         "64:ff9b:1::/48",
         "100::/64",
         "2001::/32",

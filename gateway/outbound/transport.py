@@ -210,7 +210,11 @@ class Transport:
         worker = threading.Thread(
             target=self._work, args=(call, target, request, deadline), kwargs={"private_outbound": private_outbound}, daemon=True
         )
-        worker.start()
+        try:
+            worker.start()
+        except RuntimeError as error:
+            self._slots.leave(target.host)
+            raise Unreachable("this process can start no thread") from error
         try:
             return call.outcome.result(max(0.0, deadline - time.monotonic()))
         except TimeoutError as error:

@@ -225,6 +225,17 @@ class TestEncryption:
 
 
 class TestLimits:
+    def test_a_process_out_of_threads_keeps_no_slot(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def exhausted(_thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(transport, "CALLS_PER_HOST", 1)
+        caller = make(limit_ms=200)
+        with monkeypatch.context() as out_of_threads:
+            out_of_threads.setattr(transport.threading.Thread, "start", exhausted)
+            for _ in range(2):
+                assert "no thread" in reason_of(caller, "http://idp.example:9/")
+
     def test_body_over_the_limit_is_refused(self) -> None:
         with serve(answering(b'{"a":"' + b"x" * 10_000_000 + b'"}')) as server:
             assert "more than 262144 bytes" in reason_of(make(), f"http://idp.example:{server.port}/")

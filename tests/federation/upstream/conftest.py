@@ -125,10 +125,11 @@ class Browser:
     app: RelyingParty
     outside: Provider
 
-    def begin(self, **request: object) -> SignIn:
-        """Begin a sign-in for the app, as its authorization request does."""
+    def begin(self, node: Node | None = None, parent: SignIn | None = None, **request: object) -> SignIn:
+        """Begin a sign-in for the app, or, with `parent`, one that proves a first factor for another issuer."""
         asked = AuthorizationRequest(client_id=self.app.client_id, redirect_uri=f"{HOST}/cb", scope=("openid",))
-        begun = sign_in.begin(self.house.context(OPERATOR), self.node, dataclasses.replace(asked, **request))
+        context = self.house.context(OPERATOR, correlation_id=parent.correlation_id if parent else "")
+        begun = sign_in.begin(context, node or self.node, dataclasses.replace(asked, **request), parent=parent.id if parent else None)
         self.client.set_cookie(f"mg-t-{begun.sign_in.id}", begun.secret, domain="localhost")
         self._secrets[begun.sign_in.id] = begun.secret
         return begun.sign_in

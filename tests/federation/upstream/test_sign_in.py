@@ -6,15 +6,16 @@ import pytest
 from flask import Flask
 
 from gateway.domain.identity import IdentityProvider
-from gateway.domain.nodes import Node
+from gateway.domain.nodes import Node, NodeKind
 from gateway.domain.people import Account
 from gateway.services import identity_providers, nodes, sign_in
 from gateway.services.context import Context
 from gateway.services.house import House
+from gateway.services.nodes import NewNode
 from gateway.storage import audit
 from gateway.storage import identity_providers as stored
 from tests.conftest import Clock
-from tests.federation.upstream.conftest import Browser, add_idp
+from tests.federation.upstream.conftest import Browser, add_idp, add_person
 from tests.federation.upstream.provider import CLIENT_ID, SUBJECT, Provider
 from tests.tokens.forge import ForgeKey
 
@@ -190,6 +191,13 @@ class TestBoundToOneTry:
         assert "E_State_Invalid" in response.text
         assert browser.outside.count("/token") == 0
 
+    @pytest.mark.parametrize("more", ["&code=another", "&iss=https://evil.example", "&state=x", "&error=" + "x" * 9000])
+    def test_a_parameter_that_comes_twice_or_is_huge_is_refused(self, browser: Browser, person: Account, more: str) -> None:
+        url = browser.outside.authorize(browser.start(browser.begin()))
+        response = browser.get(url + more)
+        assert "E_State_Invalid" in response.text
+        assert (browser.outside.count("/token"), browser.sessions()) == (0, 0)
+
     def test_43_two_tabs_both_finish(self, browser: Browser, person: Account) -> None:
         first, second = browser.begin(), browser.begin()
         urls = [browser.outside.authorize(browser.start(attempt)) for attempt in (first, second)]
@@ -245,3 +253,40 @@ class TestBoundToOneTry:
             response = client.get(url if client is not browser.client else url[:-1], base_url="http://localhost:8000")
             assert response.status_code == 400
             assert "E_State_Invalid" in response.text
+
+
+class TestForAnotherIssuer:
+    """A unit's people come by their customer's provider, at the customer's issuer; the unit alone makes the session (decisions.md 20)."""
+
+    @pytest.fixture
+    def unit(self, context: Context, tenant: Node) -> Node:
+        return nodes.create_node(context, tenant.id, NewNode("unit", "Unit", NodeKind.UNIT))
+
+    def test_the_proof_is_stored_and_no_session_is_made(self, browser: Browser, context: Context, unit: Node) -> None:
+        account = add_person(context, unit, "flast@acme.example")
+        parent = browser.begin(unit)
+        child = browser.begin(parent=parent, prompt=("login",))
+        location = browser.start(child)
+        assert browser.asked(location)["prompt"] == "login"
+        browser.come_back(browser.outside.authorize(location))
+        proved = browser.stored(child)
+        assert proved.proof is not None
+        assert (proved.proof.account, proved.session, browser.sessions()) == (account.id, None, 0)
+
+    def test_the_provider_has_no_way_at_the_units_own_issuer(self, browser: Browser, unit: Node) -> None:
+        attempt = browser.begin(unit)
+        response = browser.get(f"{unit.issuer}/federation/corp/start?id={attempt.id}")
+        assert response.headers["Location"] == f"{unit.issuer}/sign-in?id={attempt.id}"
+        refusal = browser.stored(attempt).refusal
+        assert refusal is not None
+        assert refusal.code == "E_Idp_Unknown"
+
+    def test_a_refusal_is_shown_where_the_app_waits(self, browser: Browser, unit: Node) -> None:
+        parent = browser.begin(unit)
+        child = browser.begin(parent=parent)
+        browser.outside.claims = {"nonce": "of another request"}
+        browser.come_back(browser.outside.authorize(browser.start(child)))
+        for attempt in (parent, child):
+            refusal = browser.stored(attempt).refusal
+            assert refusal is not None
+            assert refusal.code == "E_Token_Invalid"
