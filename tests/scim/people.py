@@ -16,22 +16,21 @@ from gateway.domain.schema import CORE_USER_URN, ENTERPRISE_URN, MOONGATE_URN
 from gateway.services import connections
 from gateway.services.context import Context
 from gateway.storage.connections import LogRow
+from gateway.storage.database import Database
 from tests.groups import PATCH_URN, Directory, Reply, directory_at
 
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 SEARCH_URN = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 
-__all__ = [
-    "CORE_USER_URN", "ENTERPRISE_URN", "ERROR_URN", "LIST_URN", "MOONGATE_URN", "PATCH_URN", "SEARCH_URN", "People", "Reply", "people_of", "person",
-]  # fmt: skip
+__all__ = ["CORE_USER_URN", "ENTERPRISE_URN", "MOONGATE_URN", "PATCH_URN", "Reply"]
 
 
 @dataclass(frozen=True)
 class People(Directory):
     """A directory that pushes people."""
 
-    def create(self, user_name: str = "ada@acme.example", **attributes: Any) -> dict[str, Any]:  # noqa: ANN401 -- JSON
+    def create(self, user_name: str = "ada@acme.example", **attributes: Any) -> dict[str, Any]:
         """Create a person and return the answer's document."""
         created = self.post(person(user_name, **attributes))
         assert created.status_code == 201, created.text
@@ -77,7 +76,7 @@ class People(Directory):
         answer = self.client.open(self.node.scim_base + path, method=method, headers=sent, data=data)
         return Reply(answer.status_code, answer.headers, answer.data)
 
-    def switched(self, context: Context, **switches: Any) -> "People":  # noqa: ANN401 -- whatever the switches hold
+    def switched(self, context: Context, **switches: Any) -> "People":
         """Return this directory with switches of its connection set."""
         wanted = replace(self.connection, **switches)
         return replace(self, connection=connections.change_connection(context, self.node, self.connection, wanted))
@@ -93,7 +92,7 @@ def people_of(client: FlaskClient, context: Context, node: Node, profile: str = 
     return People(**{field.name: getattr(made, field.name) for field in fields(made)})
 
 
-def person(user_name: str = "ada@acme.example", **attributes: Any) -> dict[str, Any]:  # noqa: ANN401 -- JSON
+def person(user_name: str = "ada@acme.example", **attributes: Any) -> dict[str, Any]:
     """The body of a person."""
     return {"schemas": [CORE_USER_URN], "userName": user_name, "active": True, **attributes}
 
@@ -122,3 +121,15 @@ def broken(target: object, name: str, error: Exception) -> Iterator[None]:
     """Let a function fail inside the block."""
     with mock.patch.object(target, name, side_effect=error):
         yield
+
+
+@contextmanager
+def traced(database: Database) -> Iterator[list[str]]:
+    """The SQL that this thread runs inside the block, with its values."""
+    ran: list[str] = []
+    connection = database.engine.connection()
+    connection.set_trace_callback(ran.append)
+    try:
+        yield ran
+    finally:
+        connection.set_trace_callback(None)

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import peewee
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -11,9 +10,8 @@ from flask.testing import FlaskClient
 from gateway.domain.nodes import Node
 from gateway.services import connections, nodes
 from gateway.services.context import Context
-from gateway.services.house import House
 from gateway.storage import audit
-from gateway.storage.database import DatabaseUnavailable
+from gateway.storage.database import Database, DatabaseUnavailable
 from tests.conftest import Clock
 from tests.scim.people import (
     CORE_USER_URN,
@@ -117,8 +115,10 @@ def test_a07_whatever_is_accepted_scim_json_is_answered(entra: People, accept: s
 
 @pytest.mark.parametrize(
     "body",
-    ["", "{", "[]", '"text"', "null", "1", "{]}", '{"a":NaN}', '{"userName":"a\\u0000b"}', '{"userName":"\\ud800"}', "[" * 50_000]
-    + ['{"a":' * 40 + "1" + "}" * 40, '{"a":' * 5000 + "1" + "}" * 5000, '{"a":' + "9" * 5000 + "}"],
+    [
+        *("", "{", "[]", '"text"', "null", "1", "{]}", '{"a":NaN}', '{"userName":"a\\u0000b"}', '{"userName":"\\ud800"}'),
+        *("[" * 50_000, '{"a":' * 40 + "1" + "}" * 40, '{"a":' * 5000 + "1" + "}" * 5000, '{"a":' + "9" * 5000 + "}"),
+    ],
 )
 @pytest.mark.parametrize(("method", "path"), [("POST", "/Users"), ("PATCH", "/Users/x"), ("PUT", "/Users/x"), ("POST", "/Users/.search")])
 def test_a08_a_body_that_is_no_sound_json_object_is_invalid_syntax(entra: People, method: str, path: str, body: str) -> None:
@@ -338,9 +338,9 @@ def test_a_body_of_ten_megabytes_is_refused_unread(entra: People) -> None:
     refused(entra.raw("POST", "/Users", b'{"userName":"' + b"x" * 10_000_000 + b'"}'), 413, code="E_Body_Too_Large")
 
 
-def test_a_database_that_cannot_serve_is_503_with_retry_after(entra: People, house: House) -> None:
+def test_a_database_that_cannot_serve_is_503_with_retry_after(entra: People) -> None:
     user = entra.create()["id"]
-    with broken(house.database.engine, "execute_sql", peewee.OperationalError("disk I/O error")):
+    with broken(Database, "_run", DatabaseUnavailable("disk I/O error")):
         for answer in (entra.get(user), entra.post(person("new@acme.example"))):
             refused(answer, 503, code="E_Unavailable")
             assert int(answer.headers["Retry-After"]) > 0
