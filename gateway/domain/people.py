@@ -97,19 +97,39 @@ class StatusFacts(Protocol):
     """What a status follows from; an account has it, and so has a row that is read for SCIM."""
 
     @property
-    def deleted_at(self) -> Instant | None: ...
+    def deleted_at(self) -> Instant | None:
+        """Return when it was deleted; None: it lives."""
+        ...
+
     @property
-    def enabled(self) -> bool: ...
+    def enabled(self) -> bool:
+        """Return whether nobody switched it off."""
+        ...
+
     @property
-    def disable_after(self) -> Instant | None: ...
+    def disable_after(self) -> Instant | None:
+        """Return when it expires; None: never."""
+        ...
+
     @property
-    def pending_email_validation(self) -> bool: ...
+    def pending_email_validation(self) -> bool:
+        """Return whether the mailed link is still to be followed."""
+        ...
+
     @property
-    def activated_at(self) -> Instant | None: ...
+    def activated_at(self) -> Instant | None:
+        """Return when it was activated; None: it is an invitation still."""
+        ...
+
     @property
-    def admin_locked_at(self) -> Instant | None: ...
+    def admin_locked_at(self) -> Instant | None:
+        """Return when an administrator locked it; None: nobody did."""
+        ...
+
     @property
-    def must_change_password(self) -> bool: ...
+    def must_change_password(self) -> bool:
+        """Return whether its password is a temporary one."""
+        ...
 
 
 def effective_status(account: StatusFacts, *, tenant_enabled: bool, now: Instant) -> Status:
@@ -135,6 +155,9 @@ def effective_status(account: StatusFacts, *, tenant_enabled: bool, now: Instant
 
 _LOGIN = re.compile(r"[A-Za-z0-9.@_\-+:!#$%^*={}'`/?]{3,128}")
 _EMAIL = re.compile(r"[^\s@\"(),:;<>\[\]\\]{1,64}@[^\s@\"(),:;<>\[\]\\]{1,253}")
+_EMAIL_LIMIT = 254
+"""Characters of an address that still fits the path of RFC 5321 §4.5.3."""
+_USER_NAME_LIMIT = 255
 _LIMITS = {"given_name": 64, "family_name": 64, "display_name": 129, "job_title": 128, "phone": 64, "business_phone": 64}
 
 
@@ -147,8 +170,8 @@ def require_login(login: str) -> str:
 
 def require_email(email: str) -> str:
     """Return an e-mail address as typed, or refuse it (R-034)."""
-    if len(email) > 254 or not _EMAIL.fullmatch(email):
-        raise Refusal("E_Email_Syntax", field="email", data={"value": email[:254]})
+    if len(email) > _EMAIL_LIMIT or not _EMAIL.fullmatch(email):
+        raise Refusal("E_Email_Syntax", field="email", data={"value": email[:_EMAIL_LIMIT]})
     return email
 
 
@@ -162,7 +185,7 @@ def require_text(field: str, text: str) -> str:
 
 def require_user_name(user_name: str) -> str:
     """Return a userName pushed by SCIM, or refuse it: 1-255 characters of any script, no controls (decisions.md 13)."""
-    if not user_name.strip() or len(user_name) > 255 or has_controls(user_name):
+    if not user_name.strip() or len(user_name) > _USER_NAME_LIMIT or has_controls(user_name):
         raise Refusal("E_Field_Invalid", field="userName", data={"field": "userName", "rule": "1 to 255 characters, no control characters"})
     return user_name
 
