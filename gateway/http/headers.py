@@ -47,25 +47,26 @@ class Headers:
                 # Flask knows nothing of the hash in the address.
                 headers = [item for item in headers if item[0].lower() != "cache-control"]
             said = {name.lower() for name, _ in headers}
-            headers = headers + [(name, value) for name, value in _owed(environ) if name.lower() not in said]
+            headers = headers + [(name, value) for name, value in _owed(environ, status) if name.lower() not in said]
             return start_response(status, headers, exc_info)
 
         return self._app(environ, start)
 
 
-def _owed(environ: "WSGIEnvironment") -> tuple[tuple[str, str], ...]:
+def _owed(environ: "WSGIEnvironment", status: str) -> tuple[tuple[str, str], ...]:
     origins = environ.get(_FORM_ORIGINS)
     return (
         ("Content-Security-Policy", _POLICY.format(form_action=" ".join(["'self'", *origins])) if origins else _USUAL_POLICY),
         ("X-Content-Type-Options", "nosniff"),
         ("Referrer-Policy", "no-referrer"),
-        ("Cache-Control", _caching(environ)),
+        ("Cache-Control", _caching(environ, status)),
         ("X-Correlation-Id", environ[CORRELATION]),
     )
 
 
-def _caching(environ: "WSGIEnvironment") -> str:
+def _caching(environ: "WSGIEnvironment", status: str) -> str:
     """Return that nothing is kept but static files: their address names the content by its hash, so a copy never grows old."""
     if not environ.get("PATH_INFO", "").startswith(STATIC):
         return "no-store"
-    return "public, max-age=31536000, immutable" if "v=" in environ.get("QUERY_STRING", "") else "no-cache"
+    lasting = "v=" in environ.get("QUERY_STRING", "") and status.startswith(("200", "304"))
+    return "public, max-age=31536000, immutable" if lasting else "no-cache"

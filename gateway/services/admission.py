@@ -12,7 +12,7 @@ from gateway.domain.admission import Facts, TraceStep, Verdict, confirms_email, 
 from gateway.domain.audit import Event
 from gateway.domain.credential import factor_state
 from gateway.domain.errors import Refusal
-from gateway.domain.identity import Assertion, IdentityProvider
+from gateway.domain.identity import Assertion, Criterion, IdentityProvider
 from gateway.domain.nodes import chain_epoch, lifetimes_of
 from gateway.domain.people import Account
 from gateway.domain.relying_party import Means, RelyingParty, Session
@@ -23,6 +23,8 @@ from gateway.services import people as services_people
 from gateway.services.context import Context
 from gateway.storage import audit, factors, identity_providers, nodes, people, sessions
 from gateway.storage.audit import Trace
+
+_IN_WORDS = {Criterion.EMAIL: "e-mail address", Criterion.CUSTOM_LOGIN: "custom login", Criterion.EXTERNAL_ID: "external id"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +210,7 @@ def _refusal(facts: Facts, verdict: Verdict) -> Refusal:
     sought = facts.link.looked_for if facts.link else None
     data = {"provider": facts.provider.name if facts.provider else "", "app": facts.client.name if facts.client else ""}
     if sought is not None:
-        data |= {"criterion": sought.criterion.replace("-", " "), "value": sought.value, "claim": sought.claim}
+        data |= {"criterion": _IN_WORDS[sought.criterion], "value": sought.value, "claim": sought.claim}
     if facts.method_names:
         data["expected"] = ", ".join(facts.method_names)
     if facts.entitlement and facts.entitlement.choices:

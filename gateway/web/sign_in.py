@@ -21,7 +21,7 @@ from gateway.http import cookies, requests
 from gateway.http.endpoints import AUTHORIZE_CONTINUE, AUTHORIZE_RETURN, SIGN_IN, SIGN_IN_RETURN, SIGN_IN_TAKE, below, federation_start
 from gateway.http.forms import require_own_form
 from gateway.http.tenancy import current_node
-from gateway.services import admission, hand_over, routing
+from gateway.services import admission, hand_over, routing, sessions
 from gateway.services import sign_in as sign_ins
 from gateway.web import errors, steps
 from gateway.web.steps import Attempt, current, go_on, leave_for, page, page_for, posted, see_other
@@ -193,7 +193,16 @@ def refused(attempt: Attempt) -> Response:
 
 @page_for(Step.FINISHED)
 def finished(attempt: Attempt) -> Response:
-    """Lead back to the app, by the provider's door, which takes the attempt once."""
+    """Lead back to the app, by the provider's door, which takes the attempt once.
+
+    A browser that lost the session, or whose session was ended meanwhile, would be sent to and fro for ever: it is told to start again.
+    """
+    session = sessions.find_live_session(attempt.context, attempt.node, cookies.session_secret(attempt.node))
+    if session is None or session.sid != attempt.sign_in.session:
+        sign_ins.refuse(
+            attempt.context, attempt.sign_in, Refusal("E_Session_Expired", reason="the session is not this browser's, or ended")
+        )
+        return see_other(below(attempt.node, SIGN_IN, id=attempt.sign_in.id))
     app = sign_ins.find_app(attempt.context, attempt.node, attempt.sign_in)
     url = below(attempt.node, AUTHORIZE_CONTINUE, id=attempt.sign_in.id)
     return leave_for(attempt, url, title="You are signed in", label=app.name if app else "the application")

@@ -365,6 +365,29 @@ def test_the_tenant_is_chosen_on_a_page_that_names_them(
     assert browser.gone_to.startswith("/t/platform/oauth2/authorize/continue")
 
 
+def test_a_browser_without_the_session_is_not_sent_to_and_fro(
+    context: Context, acme: Node, browser: Browser, start: Start, read: Read
+) -> None:
+    make_person(context, acme, "anna.berg", password=PASSWORD)
+    begun = start()
+    sign_ins.prove_password(context, acme, read(begun), "anna.berg", PASSWORD)
+    page = browser.open(below(acme, SIGN_IN, id=begun.sign_in.id))
+    assert (page.status_code, browser.error) == (400, "E_Session_Expired")
+
+
+def test_a_session_that_was_ended_before_the_app_was_reached_counts_no_more(
+    context: Context, acme: Node, browser: Browser, start: Start
+) -> None:
+    anna = make_person(context, acme, "anna.berg", password=PASSWORD)
+    begun = start()
+    browser.submit("/sign-in", login="anna.berg")
+    browser.submit("/sign-in/password", login="anna.berg", password=PASSWORD)
+    with context.database.transaction():
+        sessions.end_all_of_account(context, anna, "ended by an administrator")
+    browser.open(below(acme, SIGN_IN, id=begun.sign_in.id))
+    assert browser.error == "E_Session_Expired"
+
+
 # Refusals.
 
 
