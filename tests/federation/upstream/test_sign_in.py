@@ -1,6 +1,8 @@
 """The way to a provider and back as it should go, and how it is bound to one browser, one provider and one try (openid.md 38-43)."""
 
+import base64
 import dataclasses
+import hashlib
 
 import pytest
 from flask import Flask
@@ -18,6 +20,8 @@ from tests.conftest import Clock
 from tests.federation.upstream.conftest import Browser, add_idp, add_person
 from tests.federation.upstream.provider import CLIENT_ID, SUBJECT, Provider
 from tests.tokens.forge import ForgeKey
+
+AT_HASH = base64.urlsafe_b64encode(hashlib.sha256(b"at-1").digest()[:16]).rstrip(b"=").decode()
 
 
 class TestGoodProviders:
@@ -47,6 +51,7 @@ class TestGoodProviders:
             {"metadata": {"code_challenge_methods_supported": None}},
             {"metadata": {"code_challenge_methods_supported": ["plain"]}},
             {"claims": {"email_verified": "true"}},
+            {"claims": {"at_hash": AT_HASH}},
             {"claims": {"acr": "1", "amr": ["pwd", 7]}, "tokens": {"expires_in": "soon"}},
         ],
     )
