@@ -8,16 +8,17 @@ from scim2_server.conditions import EntityTags
 
 from gateway.domain.document import Meta
 from gateway.domain.errors import Refusal
-from gateway.domain.groups import ReplaceMembers, splice_group
+from gateway.domain.groups import splice_group
 from gateway.domain.patch import Operation, apply_patch
 from gateway.domain.projection import Projection, project
 from gateway.domain.schema import CORE_GROUP_URN, GROUP, JsonObject
 from gateway.services import groups
-from gateway.services.groups import Outcome, Rules, Wanted
+from gateway.services.group_members import Rules
+from gateway.services.groups import Outcome, Wanted
 from gateway.storage.groups import SeenGroup
 from scim import listing
 from scim.exchange import Answer, Exchange, Found
-from scim.members import GroupPatch, members_of, parted_operations
+from scim.members import GroupPatch, parted_operations, replacement_of
 from scim.normaliser import normalise_patch, normalise_resource
 from scim.parameters import filter_of, projection_of, sorting_of, wants_minimal, window_of
 
@@ -107,9 +108,7 @@ def _patched(exchange: Exchange, seen: SeenGroup, parted: GroupPatch, notes: lis
 def _wanted(document: JsonObject) -> Wanted:
     """Return what a canonical document wants a group to be, whole."""
     external_id = document.get("externalId")
-    return Wanted(
-        str(document["displayName"]), external_id if isinstance(external_id, str) else None, (ReplaceMembers(members_of(document)),)
-    )
+    return Wanted(str(document["displayName"]), external_id if isinstance(external_id, str) else None, (replacement_of(document),))
 
 
 def _rules(exchange: Exchange) -> Rules:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from gateway.domain.attributes import canonical_element, canonical_value
 from gateway.domain.errors import Refusal
 from gateway.domain.filter import resolve_selection
-from gateway.domain.groups import AddMembers, MemberChange, RemoveMembers, RemoveSelected, ReplaceMembers, RequireMember
+from gateway.domain.groups import AddMembers, CallMembers, MemberChange, RemoveMembers, RemoveSelected, ReplaceMembers, RequireMember
 from gateway.domain.patch import Op, Operation, PatchPolicy
-from gateway.domain.patch_elements import PatchRun, require_writable, settle_unknown
+from gateway.domain.patch_elements import PatchRun, require_writable, settle_unknown, write_sub
 from gateway.domain.query import Comparison, Filter, Operator, Or, PatchPath
 from gateway.domain.schema import GROUP, Attribute, Json, JsonObject, Mutability
 from scim.profiles import Rewrite
@@ -54,10 +54,11 @@ def parted_operations(operations: Sequence[Operation], policy: PatchPolicy) -> G
     return GroupPatch(tuple(attributes), tuple(members), tuple(run.notes))
 
 
-def members_of(document: JsonObject) -> tuple[str, ...]:
-    """Return the ids of the members that a canonical document names."""
+def replacement_of(document: JsonObject) -> ReplaceMembers:
+    """Return the members that a canonical document names, as the change that makes them the only ones."""
     elements = document.get("members")
-    return tuple(_member_id(element) for element in elements) if isinstance(elements, list) else ()
+    elements = elements if isinstance(elements, list) else []
+    return ReplaceMembers(tuple(_member_id(element) for element in elements), _displays(elements))
 
 
 def _means_members(key: str) -> bool:
@@ -83,8 +84,7 @@ def _changes(operation: Operation, path: PatchPath, sub: Attribute | None, run: 
         selection = resolve_selection(path.filter, MEMBERS, lenient=run.policy.lenient)
         return _change_selected(operation, selection, sub, run)
     if sub is not None:
-        _settle_sub(sub, run)
-        return []
+        return [_called(operation, None, sub, run)]
     return [_removed(operation, run) if operation.op is Op.REMOVE else _written(operation.op, operation.value, run)]
 
 
@@ -93,8 +93,9 @@ def _written(op: Op, value: Json, run: PatchRun) -> MemberChange:
     unknown: list[str] = []
     given = canonical_value(MEMBERS, value if isinstance(value, list) or value is None else [value], "members", unknown)
     settle_unknown(unknown, run, nothing_applied=not given)
-    members = tuple(_member_id(element) for element in given) if isinstance(given, list) else ()
-    return ReplaceMembers(members) if op is Op.REPLACE else AddMembers(members)
+    elements = given if isinstance(given, list) else []
+    members = tuple(_member_id(element) for element in elements)
+    return (ReplaceMembers if op is Op.REPLACE else AddMembers)(members, _displays(elements))
 
 
 def _removed(operation: Operation, run: PatchRun) -> MemberChange:
@@ -116,15 +117,21 @@ def _change_selected(operation: Operation, selection: Filter, sub: Attribute | N
     if operation.op is Op.REMOVE and sub is None:
         return [RemoveSelected(selection) if named is None else RemoveMembers(named)]
     member = named[0] if named is not None and len(named) == 1 else None
-    if sub is not None and sub.name == "value" and operation.op is not Op.REMOVE:
-        return [_unchanged(member, operation.value, run)]
+    if sub is not None and (sub.name != "value" or operation.op is Op.REMOVE):
+        called = _called(operation, selection, sub, run)
+        # Where elements are made that a path describes, so is this one (scim.md N12).
+        made = run.policy.create_unmatched and member is not None and called.display
+        return [AddMembers((str(member),)), called] if made else [called]
     if sub is not None:
-        _settle_sub(sub, run)
-        return [RequireMember(member)] if member is not None and operation.op is not Op.REMOVE else []
+        return [_unchanged(member, operation.value, run)]
     unknown: list[str] = []
-    given = canonical_element(MEMBERS, operation.value, "members", unknown)
+    found = canonical_element(MEMBERS, operation.value, "members", unknown)
+    given = found if isinstance(found, dict) else {}
     settle_unknown(unknown, run, nothing_applied=not given)
-    return [_unchanged(member, given.get("value", member) if isinstance(given, dict) else member, run)]
+    changes = [_unchanged(member, given.get("value", member), run)]
+    if "display" in given or operation.op is Op.REPLACE:
+        changes.append(CallMembers(selection, str(given.get("display", ""))))
+    return changes
 
 
 def _unchanged(member: str | None, value: Json, run: PatchRun) -> MemberChange:
@@ -135,11 +142,14 @@ def _unchanged(member: str | None, value: Json, run: PatchRun) -> MemberChange:
     return AddMembers((str(member),)) if run.policy.create_unmatched else RequireMember(str(member))
 
 
-def _settle_sub(sub: Attribute, run: PatchRun) -> None:
-    """Refuse to change what is immutable in a member; how one is displayed follows from the person, whatever is sent."""
+def _called(operation: Operation, selection: Filter | None, sub: Attribute, run: PatchRun) -> CallMembers:
+    """Return the change of what members are called; all else about a member is immutable (scim.md A89)."""
     if sub.mutability is Mutability.IMMUTABLE:
         require_writable(sub, None, None, removing=True)
-    run.note(f"{Rewrite.READ_ONLY_DROPPED}: members.{sub.name}")
+    content: JsonObject = {}
+    if operation.op is not Op.REMOVE:
+        write_sub(content, sub, operation.value, f"members.{sub.name}", run)
+    return CallMembers(selection, str(content.get(sub.name, "")))
 
 
 def _named(selection: Filter) -> tuple[str, ...] | None:
@@ -156,6 +166,12 @@ def _named(selection: Filter) -> tuple[str, ...] | None:
             return None
         named.append(term.value)
     return tuple(named)
+
+
+def _displays(elements: Sequence[Json]) -> dict[str, str]:
+    """Return what the elements call their members, as far as they do."""
+    named = (element for element in elements if isinstance(element, dict) and isinstance(element.get("display"), str))
+    return {str(element["value"]): str(element["display"]) for element in named}
 
 
 def _member_id(element: Json) -> str:

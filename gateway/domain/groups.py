@@ -4,7 +4,8 @@ Members are rows of their own. The stored document leaves them out, like externa
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NewType, TypeAlias
 
 from gateway.domain.document import Meta, timestamp
@@ -44,9 +45,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class AddMembers:
-    """Add those who are not members yet."""
+    """Add those who are not members yet; what a member is called already stays (scim.md A88)."""
 
     members: tuple[str, ...]
+    displays: Mapping[str, str] = field(default_factory=dict)
+    """What the directory calls some of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +68,18 @@ class RemoveSelected:
 
 @dataclass(frozen=True, slots=True)
 class ReplaceMembers:
-    """Let these be the members and nobody else; who stays keeps the time of joining."""
+    """Let these be the members and nobody else, called as said here; who stays keeps the time of joining."""
 
     members: tuple[str, ...]
+    displays: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CallMembers:
+    """Call the members for whom a filter holds, all of them where there is none, by this name; empty: by their own."""
+
+    selection: Filter | None
+    display: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +89,7 @@ class RequireMember:
     member: str
 
 
-MemberChange: TypeAlias = AddMembers | RemoveMembers | RemoveSelected | ReplaceMembers | RequireMember
+MemberChange: TypeAlias = AddMembers | RemoveMembers | RemoveSelected | ReplaceMembers | CallMembers | RequireMember
 
 
 def stored_group(group_id: str, display_name: str) -> str:

@@ -3,32 +3,20 @@
 A change is one transaction: the group's row where its attributes differ, deltas of members, one raised version, one event with counts.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import assert_never
 
 from gateway.domain.audit import Event
 from gateway.domain.connections import Adoption, Connection
 from gateway.domain.errors import Refusal
-from gateway.domain.groups import (
-    MAX_NESTING,
-    AddMembers,
-    Group,
-    GroupId,
-    MemberChange,
-    RemoveMembers,
-    RemoveSelected,
-    ReplaceMembers,
-    RequireMember,
-    stored_group,
-)
+from gateway.domain.groups import Group, GroupId, MemberChange, stored_group
 from gateway.domain.nodes import Node
 from gateway.domain.people import require_text
 from gateway.domain.query import Filter
 from gateway.domain.sorting import Sorting
 from gateway.domain.values import AccountId, ConnectionId, comparison_key
 from gateway.services.context import Context
+from gateway.services.group_members import Rules, change_members
 from gateway.storage import connections, group_members, group_search, groups
 from gateway.storage.database import Duplicate
 from gateway.storage.groups import SeenGroup
@@ -37,16 +25,6 @@ MAX_MEMBERS_SHOWN = 100_000
 """Members of all groups on one page together."""
 _NAMED_IN_EVENT = 20
 """Members that an event names; of larger changes it tells the numbers alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What is demanded of groups; a connection's switches may demand less (R-203)."""
-
-    member_check: bool = True
-    """Whether members must be people or groups in sight; else unknown ids are kept and mean nobody."""
-    unique_names: bool = True
-    """Whether a name may stand once in a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +82,7 @@ def create_group(context: Context, node: Node, wanted: Wanted, *, connection: Co
             raise _name_taken(name) from error
         if connection is not None:
             _store_external_id(context, connection.id, group.id, wanted.external_id)
-        added, _ = _change_members(context, group, wanted.members, rules)
+        added = change_members(context, group, wanted.members, rules).added()
         connections.count(context.database, node.id, "Group", group.id, 1)
         detail = {"name": name, "by": group.managed_by or "", "added": len(added)} | _named("members_added", added)
         context.publish(Event(node.id, "group.created", "group", group.id, detail=detail))
@@ -224,7 +202,8 @@ def leave_all_groups(context: Context, account_id: AccountId) -> None:
 
 def _apply(context: Context, seen: SeenGroup, wanted: Wanted, *, connection: Connection | None, rules: Rules) -> Outcome:
     before = seen.group
-    added, removed = _change_members(context, before, wanted.members, rules)
+    balance = change_members(context, before, wanted.members, rules)
+    added, removed = balance.added(), balance.removed()
     after = _renamed(before, wanted.display_name, rules)
     if connection is not None:
         after = replace(after, managed_by=connection.id)
@@ -234,12 +213,14 @@ def _apply(context: Context, seen: SeenGroup, wanted: Wanted, *, connection: Con
     if after != before:
         _require_name_free(context, after, rules, former=before)
         after = _stored(context, before, after)
-    elif added or removed or new_id:
+    elif added or removed or balance.called or new_id:
         after = groups.bump_group(context.database, before.id, context.now())
     else:
         return Outcome(seen)
     detail: dict[str, object] = {"added": len(added), "removed": len(removed)}
     detail |= _named("members_added", added) | _named("members_removed", removed)
+    if balance.called:
+        detail["called"] = balance.called
     if after.display_name != before.display_name:
         detail["name"] = [before.display_name, after.display_name]
     context.publish(Event(before.node, "group.changed", "group", before.id, detail=detail))
@@ -262,67 +243,6 @@ def _stored(context: Context, before: Group, after: Group) -> Group:
     except Duplicate as error:
         raise _name_taken(after.display_name) from error
     return changed
-
-
-def _change_members(context: Context, group: Group, changes: Iterable[MemberChange], rules: Rules) -> tuple[list[str], list[str]]:
-    """Apply the changes in order, and return who is a member now that was none before, and the other way round."""
-    balance: Counter[str] = Counter()
-    for change in changes:
-        balance.update(dict.fromkeys(_removed_by(context, group, change), -1))
-        balance.update(dict.fromkeys(_added_by(context, group, change, rules), 1))
-    return [member for member, sum_ in balance.items() if sum_ > 0], [member for member, sum_ in balance.items() if sum_ < 0]
-
-
-def _removed_by(context: Context, group: Group, change: MemberChange) -> list[str]:
-    match change:
-        case RemoveMembers(members):
-            return group_members.remove_members(context.database, group.id, members)
-        case RemoveSelected(selection):
-            return group_members.remove_selected(context.database, group.id, selection)
-        case ReplaceMembers(members):
-            return group_members.remove_others(context.database, group.id, members)
-        case AddMembers() | RequireMember():
-            return []
-        case _:
-            assert_never(change)
-
-
-def _added_by(context: Context, group: Group, change: MemberChange, rules: Rules) -> list[str]:
-    if isinstance(change, AddMembers | ReplaceMembers):
-        return _add(context, group, list(dict.fromkeys(change.members)), rules)
-    if isinstance(change, RequireMember) and not group_members.list_present(context.database, group.id, [change.member]):
-        raise Refusal("E_No_Target", field="path", data={"value": "members"})
-    return []
-
-
-def _add(context: Context, group: Group, members: Sequence[str], rules: Rules) -> list[str]:
-    """Add those who are not members yet, people first, because nearly all are; return whom it added."""
-    added = group_members.add_people(context.database, group.node, group.id, members, context.now())
-    if len(added) == len(members):
-        return added
-    present = group_members.list_present(context.database, group.id, members)
-    further = [member for member in members if member not in present]
-    inner = group_members.add_groups(context.database, group.node, group.id, further, context.now()) if further else []
-    if inner:
-        _require_nesting(context, group)
-    known = set(inner)
-    unknown = [member for member in further if member not in known]
-    if unknown and rules.member_check:
-        rule = f"no user and no group here has the id {unknown[0][:128]}"
-        raise Refusal("E_Field_Invalid", field="members", data={"field": "members", "rule": rule})
-    group_members.add_unknown(context.database, group.id, unknown, context.now())
-    return added + inner + unknown
-
-
-def _require_nesting(context: Context, group: Group) -> None:
-    """Refuse circles, and nesting that nobody could follow (scim.md A91)."""
-    nesting = group_members.find_nesting(context.database, group.id)
-    if nesting.in_itself:
-        rule = "a group cannot be a member of itself, neither directly nor through other groups"
-        raise Refusal("E_Field_Invalid", field="members", data={"field": "members", "rule": rule})
-    if nesting.levels > MAX_NESTING:
-        rule = f"groups nest at most {MAX_NESTING} deep"
-        raise Refusal("E_Field_Invalid", field="members", data={"field": "members", "rule": rule})
 
 
 def _leave_groups(context: Context, member: str, reason: str) -> None:

@@ -1,7 +1,8 @@
 """Members of groups: deltas in, JSON out. No statement here loads a list to change it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 import peewee as pw
@@ -9,21 +10,21 @@ import peewee as pw
 from gateway.domain.groups import MAX_NESTING, GroupId
 from gateway.domain.query import Filter
 from gateway.domain.values import Instant, NodeId
-from gateway.storage.database import Database, Row, Statement, place, places
+from gateway.storage.database import Database, Statement, place, places
 from gateway.storage.group_search import member_condition
 from gateway.storage.tables.groups import GroupMember, ScimGroup
 from gateway.storage.tables.nodes import NodeAncestry
 from gateway.storage.tables.people import Account
 from gateway.storage.text_list import TextList, bound
 
-_TARGET = [GroupMember.scim_group, GroupMember.member, GroupMember.member_type, GroupMember.added_at]
+_TARGET = [GroupMember.scim_group, GroupMember.member, GroupMember.member_type, GroupMember.display, GroupMember.added_at]
 _SUBTREE = NodeAncestry.select(NodeAncestry.descendant).where(NodeAncestry.ancestor == place("node"))
 _OF_GROUP = GroupMember.scim_group == place("id")
 _GIVEN = GroupMember.member.in_(TextList("members"))
 
 _ADD_PEOPLE = Statement(
     GroupMember.insert_from(
-        Account.select(place("id"), Account.id, pw.Value("User"), place("at")).where(
+        Account.select(place("id"), Account.id, pw.Value("User"), pw.Value(""), place("at")).where(
             Account.id.in_(TextList("members")) & Account.deleted_at.is_null() & (Account.type == "human") & Account.home.in_(_SUBTREE)
         ),
         _TARGET,
@@ -33,7 +34,7 @@ _ADD_PEOPLE = Statement(
 )
 _ADD_GROUPS = Statement(
     GroupMember.insert_from(
-        ScimGroup.select(place("id"), ScimGroup.id, pw.Value("Group"), place("at")).where(
+        ScimGroup.select(place("id"), ScimGroup.id, pw.Value("Group"), pw.Value(""), place("at")).where(
             ScimGroup.id.in_(TextList("members")) & ScimGroup.node.in_(_SUBTREE)
         ),
         _TARGET,
@@ -48,6 +49,16 @@ _REMOVE_ALL = Statement(GroupMember.delete().where(_OF_GROUP).returning(GroupMem
 _REMOVE_OTHERS = Statement(
     GroupMember.delete().where(_OF_GROUP & GroupMember.member.not_in(TextList("members"))).returning(GroupMember.member)
 )
+_CALL = Statement(
+    GroupMember.update({GroupMember.display: place("display")}).where(
+        _OF_GROUP & (GroupMember.member == place("member")) & (GroupMember.display != place("display"))
+    )
+)
+_CALL_BY_THEIR_NAMES = Statement(
+    GroupMember.update({GroupMember.display: ""}).where(
+        _OF_GROUP & (GroupMember.display != "") & GroupMember.member.not_in(TextList("members"))
+    )
+)
 _COUNT = Statement(GroupMember.select(pw.fn.COUNT(GroupMember.member)).where(GroupMember.scim_group.in_(TextList("groups"))))
 _TOUCH_GROUPS_WITH = Statement(
     ScimGroup.update({ScimGroup.version: ScimGroup.version + 1, ScimGroup.updated_at: place("at")})
@@ -61,6 +72,7 @@ _MEMBERS = Statement(
         GroupMember.scim_group,
         GroupMember.member,
         GroupMember.member_type,
+        GroupMember.display,
         pw.Case(None, [(Account.display_name != "", Account.display_name)], Account.login),
         Account.login,
         _INNER.display_name,
@@ -103,7 +115,7 @@ class Member:
     type: str
     """`User`, `Group`, or empty for an id that nobody here has."""
     display: str
-    """A person's display name, else the login; a group's name; empty for nobody."""
+    """What the directory calls the member, else a person's display name or login, or a group's name; empty for nobody."""
     login: str
     """A person's login."""
 
@@ -137,7 +149,7 @@ def add_groups(database: Database, node_id: NodeId, group_id: GroupId, members: 
 
 def add_unknown(database: Database, group_id: GroupId, members: Iterable[str], at: Instant) -> None:
     """Keep ids that nobody here has: they are shown again and mean nobody."""
-    rows = [{"scim_group": group_id, "member": member, "member_type": "", "added_at": at} for member in members]
+    rows = [{"scim_group": group_id, "member": member, "member_type": "", "display": "", "added_at": at} for member in members]
     database.write_many(_ADD_UNKNOWN, rows)
 
 
@@ -164,6 +176,27 @@ def remove_selected(database: Database, group_id: GroupId, selection: Filter | N
     return [row[0] for row in database.select(chosen.returning(GroupMember.member))]
 
 
+def call_members(database: Database, group_id: GroupId, displays: Mapping[str, str]) -> int:
+    """Call members by these names; return for how many that is new."""
+    return sum(database.write(_CALL, id=group_id, member=member, display=display) for member, display in displays.items())
+
+
+def call_others_by_their_names(database: Database, group_id: GroupId, members: Iterable[str]) -> int:
+    """Call all members but these by their own names again; return for how many that is new."""
+    return database.write(_CALL_BY_THEIR_NAMES, id=group_id, members=bound(members))
+
+
+def call_selected(database: Database, group_id: GroupId, selection: Filter | None, display: str) -> int | None:
+    """Call the members for whom a filter holds by this name; return for how many that is new, None where it holds for nobody."""
+    chosen = GroupMember.scim_group == group_id
+    if selection is not None:
+        chosen &= member_condition(selection)
+    if not database.select(GroupMember.select(pw.fn.COUNT(GroupMember.member)).where(chosen))[0][0]:
+        return None
+    renamed = GroupMember.update({GroupMember.display: display}).where(chosen & (GroupMember.display != display))
+    return len(database.select(renamed.returning(GroupMember.member)))
+
+
 def remove_everywhere(database: Database, member: str, at: Instant) -> list[Touched]:
     """Take somebody, or a group, out of every group, and raise those groups' versions (scim.md A94)."""
     touched = [Touched(*row) for row in database.rows(_TOUCH_GROUPS_WITH, member=member, at=at)]
@@ -186,21 +219,26 @@ def count_members(database: Database, groups: Iterable[GroupId]) -> int:
 
 def list_members(database: Database, group_id: GroupId) -> list[Member]:
     """Return the members of a group."""
-    return [_member(row) for row in database.rows(_MEMBERS, groups=bound([group_id]))]
+    return [_member(row[1:]) for row in database.rows(_MEMBERS, groups=bound([group_id]))]
 
 
 def members_json(database: Database, groups: Iterable[GroupId], *, base: str) -> dict[GroupId, bytes]:
     """Return the JSON list of members of each of these groups that has any; `base` is the SCIM base URL, without a slash at its end."""
     found: dict[GroupId, list[dict[str, str]]] = {}
     endpoints = {"User": f"{base}/Users/", "Group": f"{base}/Groups/"}
-    for group_id, member, kind, person, _, group in database.rows(_MEMBERS, groups=bound(groups)):
-        element = {"value": member}
-        if kind:
-            element |= {"$ref": endpoints[kind] + member, "display": (person if kind == "User" else group) or "", "type": kind}
+    for group_id, *row in database.rows(_MEMBERS, groups=bound(groups)):
+        member = _member(row)
+        element = {"value": member.id}
+        if member.type:
+            element["$ref"] = endpoints[member.type] + member.id
+        if member.display:
+            element["display"] = member.display
+        if member.type:
+            element["type"] = member.type
         found.setdefault(group_id, []).append(element)
     return {group_id: orjson.dumps(members) for group_id, members in found.items()}
 
 
-def _member(row: Row) -> Member:
-    _, member, kind, person, login, group = row
-    return Member(member, kind, display=(person if kind == "User" else group) or "", login=login or "")
+def _member(row: Sequence[Any]) -> Member:
+    member, kind, called, person, login, group = row
+    return Member(member, kind, display=called or (person if kind == "User" else group) or "", login=login or "")

@@ -25,7 +25,7 @@ def entra(client: FlaskClient, context: Context, acme: Node) -> Directory:
 
 def test_a_group_is_created_with_its_members_and_answered_whole(entra: Directory, context: Context, acme: Node) -> None:
     anna = person_at(context, acme, "anna")
-    body = {"schemas": [CORE_GROUP_URN], "displayName": "Team", "externalId": "8aa1a0c0", "members": [{"value": anna.id, "display": "A"}]}
+    body = {"schemas": [CORE_GROUP_URN], "displayName": "Team", "externalId": "8aa1a0c0", "members": [{"$ref": None, "value": anna.id}]}
     created = entra.send("POST", "/Groups", body)
     assert created.status_code == 201
     location = f"http://localhost:8000/t/acme/scim/v2/Groups/{created.json['id']}"
@@ -194,7 +194,7 @@ def test_members_are_read_by_one_statement_for_a_whole_page(entra: Directory, co
     with statements(context.database) as ran:
         listed = entra.send("GET", "/Groups")
     assert {resource["members"][0]["value"] for resource in listed.json["Resources"]} == {person.id for person in crowd}
-    assert len([sql for sql in ran if 'FROM "group_member"' in sql and "LEFT OUTER JOIN" in sql]) == 1
+    assert len([sql for sql in ran if 'FROM "group_member"' in sql and 'JOIN "account"' in sql]) == 1
 
 
 def test_projections_reach_into_members(entra: Directory, context: Context, acme: Node) -> None:

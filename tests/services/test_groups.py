@@ -13,7 +13,8 @@ from gateway.domain.nodes import Node, NodeKind
 from gateway.services import connections as connection_services
 from gateway.services import groups, nodes, people
 from gateway.services.context import Context
-from gateway.services.groups import Outcome, Rules, Wanted
+from gateway.services.group_members import Rules
+from gateway.services.groups import Outcome, Wanted
 from gateway.services.nodes import NewNode
 from gateway.storage import audit, connections
 from gateway.storage.group_members import list_members

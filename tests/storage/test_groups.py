@@ -16,7 +16,8 @@ from gateway.domain.sorting import Sorting, parse_sorting
 from gateway.domain.values import ConnectionId
 from gateway.services import groups, nodes
 from gateway.services.context import Context
-from gateway.services.groups import Rules, Wanted
+from gateway.services.group_members import Rules
+from gateway.services.groups import Wanted
 from gateway.services.nodes import NewNode
 from gateway.storage import group_members, group_search
 from gateway.storage import groups as stored

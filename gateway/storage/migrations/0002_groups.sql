@@ -17,11 +17,13 @@ CREATE INDEX scim_group_node ON scim_group (node, created_at, id);
 CREATE INDEX scim_group_name ON scim_group (node, display_key);
 CREATE UNIQUE INDEX scim_group_claimed_name ON scim_group (node, claimed_name);
 
--- `member_type` is User or Group, or empty for an id that nobody here has and that a lenient connection wanted kept.
+-- `member_type` is User or Group, or empty for an id that nobody here has and that a lenient connection wanted kept. `display` is what a
+-- directory calls the member; empty: the member's own name.
 CREATE TABLE group_member (
     scim_group TEXT NOT NULL REFERENCES scim_group (id),
     member TEXT NOT NULL,
     member_type TEXT NOT NULL,
+    display TEXT NOT NULL,
     added_at BIGINT NOT NULL,
     PRIMARY KEY (scim_group, member)
 );

@@ -26,6 +26,7 @@ class GroupMember(Table):
     scim_group = pw.TextField()
     member = pw.TextField()
     member_type = pw.TextField()
+    display = pw.TextField()
     added_at = pw.BigIntegerField()
 
     class Meta:
