@@ -1,6 +1,8 @@
 """Passwords: one hash an attempt whoever is meant, the neutral outcome, and what a new password must keep."""
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -126,6 +128,50 @@ def test_a_locked_path_refuses_the_right_password_by_the_dummy(context: Context,
     assert credentials.check_password(context, acme, "anna.berg", PASSWORD).code == "E_Locked_Out"
     assert len(hasher.verified) == 1
     assert stored_hash(context, anna) not in hasher.verified
+
+
+def test_of_fifty_parallel_guesses_ten_reach_the_stored_hash_and_each_costs_one_verification(
+    context: Context, acme: Node, anna: Account, hasher: CountingHasher
+) -> None:
+    together = threading.Barrier(50)
+
+    def guess(number: int) -> str:
+        together.wait()
+        code = credentials.check_password(context, acme, "anna.berg", f"guess {number}").code
+        context.database.close()
+        return code
+
+    with ThreadPoolExecutor(50) as pool:
+        codes = list(pool.map(guess, range(50)))
+    assert (codes.count("E_Invalid_Credentials"), codes.count("E_Locked_Out")) == (10, 40)
+    assert hasher.verified.count(stored_hash(context, anna)) == 10
+    assert len(hasher.verified) == 50
+
+
+def test_no_more_than_two_hashes_are_made_at_once(context: Context, acme: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once, most, counting = 0, 0, threading.Lock()
+
+    class Watched(CountingHasher):
+        def verify(self, stored: str, password: str) -> bool:
+            nonlocal at_once, most
+            with counting:
+                at_once += 1
+                most = max(most, at_once)
+            try:
+                return PasswordHasher(time_cost=1, memory_cost=4096, parallelism=1).verify(stored, password)
+            finally:
+                with counting:
+                    at_once -= 1
+
+    monkeypatch.setattr(credentials, "_HASHER", Watched())
+
+    def guess(number: int) -> None:
+        credentials.check_password(context, acme, f"nobody{number}", "wrong")
+        context.database.close()
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(guess, range(24)))
+    assert 1 <= most <= 2
 
 
 def test_somebody_without_a_password_costs_one_verification(context: Context, acme: Node, hasher: CountingHasher) -> None:
