@@ -10,11 +10,12 @@ from flask import Flask
 from gateway.domain.document import PersonFields
 from gateway.domain.nodes import Node
 from gateway.domain.people import Account
-from gateway.services import people, relying_parties
+from gateway.services import keys, people, relying_parties
 from gateway.services.context import Context
 from gateway.services.people import NewPerson
 from gateway.services.relying_parties import NewRelyingParty
 from gateway.storage import people as stored_people
+from gateway.tokens.signing import SigningAlgorithm, generate_key
 from tests.federation.downstream.rp import CALLBACK, Rp
 
 
@@ -41,6 +42,27 @@ def ann(context: Context, acme: Node) -> Account:
 @pytest.fixture
 def bob(context: Context, acme: Node) -> Account:
     return add_person(context, acme, "bob")
+
+
+_POOL: list[tuple[bytes, dict[str, str]]] = []
+"""RSA keys, made once a session: making one takes a tenth of a second."""
+
+
+@pytest.fixture(autouse=True)
+def ready_made_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys come out of the pool, each at most once in a test, so that no two issuers ever share one."""
+    taken = iter(range(1000))
+
+    def take(alg: SigningAlgorithm, kid: str) -> tuple[bytes, dict[str, str]]:
+        if alg != "RS256":
+            return generate_key(alg, kid)
+        at = next(taken)
+        if at == len(_POOL):
+            _POOL.append(generate_key(alg, kid))
+        pem, jwk = _POOL[at]
+        return pem, jwk | {"kid": kid}
+
+    monkeypatch.setattr(keys, "generate_key", take)
 
 
 Register = Callable[..., Rp]
