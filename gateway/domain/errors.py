@@ -103,12 +103,6 @@ def names_in(text: str) -> frozenset[str]:
     return frozenset(name for _, name, _, _ in string.Formatter().parse(text) if name)
 
 
-def for_app(refusal: Refusal, correlation_id: str) -> str:
-    """Return the `error_description` for an app (RFC 6749 §4.1.2.1): code and title, but no value, because an app need not learn any."""
-    entry = refusal.disclosed().entry
-    return f"{entry.code}: {entry.title}. Correlation {correlation_id}"
-
-
 def entry_of(code: str) -> CatalogueEntry:
     """Return the entry of a code. Raises KeyError if there is none."""
     return catalogue()[code]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.domain.errors import CatalogueEntry, Disclosure, Refusal, catalogue, entry_of, filled, find_entry, for_app, names_in
+from gateway.domain.errors import CatalogueEntry, Disclosure, Refusal, catalogue, entry_of, filled, find_entry, names_in
 
 ROOT = Path(__file__).parents[2]
 CODE = re.compile(r"E_[A-Z][A-Za-z0-9]*(?:_[A-Z][A-Za-z0-9]*)*")
@@ -184,14 +184,3 @@ def test_command_with_a_missing_value_shows_what_is_to_be_filled_in() -> None:
 
 def test_value_of_any_kind_can_be_shown() -> None:
     assert filled("At most {limit}. {names}.", {"limit": 3, "names": ["a"]}) == "At most 3. ['a']."
-
-
-def test_app_is_told_code_title_and_correlation_but_no_value() -> None:
-    refusal = Refusal("E_Not_Entitled", data={"tenants": 'Fabrikam "West"', "app": "Pörtal"})
-    assert for_app(refusal, "0af7651916cd43dd8448eb211c80319c") == (
-        "E_Not_Entitled: Not for you yet. Correlation 0af7651916cd43dd8448eb211c80319c"
-    )
-
-
-def test_app_is_never_told_a_code_for_nobody() -> None:
-    assert for_app(Refusal("E_Federated_Only"), "1").startswith("E_Invalid_Credentials: ")
