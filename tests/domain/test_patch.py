@@ -9,7 +9,6 @@ from gateway.domain.patch import MAX_OPERATIONS, Op, Patched, PatchPolicy, Unkno
 from gateway.domain.schema import (
     CORE_USER_URN,
     ENTERPRISE_URN,
-    GROUP,
     MOONGATE_URN,
     USER,
     Attribute,
@@ -364,71 +363,6 @@ def test_operation_of_nothing_but_unknown_names_is_refused_by_drop_and_passed_ov
 def test_notes_hold_names_but_no_values() -> None:
     found = patched(put('shoes[size eq "secret"].value', "secret"), policy=replace(STRICT, unknown=Unknown.IGNORE))
     assert found.notes == ("N18 unknown attribute dropped: shoes[…].value",)
-
-
-# --- groups
-
-STAFF: JsonObject = {"schemas": [GROUP.core.urn], "displayName": "Staff", "members": [{"value": "a"}, {"value": "b", "display": "Bo"}]}
-
-
-def members(*operations: JsonObject, policy: PatchPolicy = STRICT) -> Json:
-    return patched(*operations, document=STAFF, resource=GROUP, policy=policy).document.get("members")
-
-
-def test_replace_add_and_remove_in_one_message_are_applied_in_order() -> None:
-    found = patched(
-        put("displayName", "All"), add("members", [{"value": "c"}]), remove('members[value eq "c"]'), document=STAFF, resource=GROUP
-    )
-    assert found.document == STAFF | {"displayName": "All"}
-
-
-def test_member_that_is_there_is_not_added_twice() -> None:
-    assert not patched(add("members", [{"value": "a", "display": "Anna"}]), document=STAFF, resource=GROUP).changed
-    assert members(add("members", [{"value": "c"}, {"value": "c"}])) == [{"value": "a"}, {"value": "b", "display": "Bo"}, {"value": "c"}]
-
-
-def test_member_that_is_not_there_is_removed_without_effect() -> None:
-    assert not patched(remove('members[value eq "z"]'), document=STAFF, resource=GROUP).changed
-
-
-def test_removing_members_without_a_value_removes_all() -> None:
-    assert members(remove("members")) is None
-
-
-@pytest.mark.parametrize("value", [[{"$ref": None, "value": "a"}], {"value": "a"}, "a", ["a"]])
-def test_removing_members_with_a_value_removes_only_those(value: Json) -> None:
-    assert members(remove("members") | {"value": value}, policy=ENTRA) == [{"value": "b", "display": "Bo"}]
-
-
-@pytest.mark.parametrize("value", [[], None, [{"display": "Bo"}], [{"value": ""}], [{"value": "A"}]])
-def test_removing_members_by_an_empty_or_unknown_value_removes_nobody(value: Json) -> None:
-    assert members(remove("members") | {"value": value}, policy=ENTRA) == STAFF["members"]
-
-
-def test_removing_with_a_value_is_refused_by_the_letter_of_the_rfc() -> None:
-    assert code_of(remove("members") | {"value": [{"value": "a"}]}, resource=GROUP, given=STAFF) == "E_Syntax"
-
-
-@pytest.mark.parametrize(
-    "operation",
-    [
-        put('members[value eq "a"].value', "z"),
-        put('members[value eq "a"]', {"value": "z"}),
-        remove('members[value eq "a"].value'),
-        add('members[value eq "b"]', {"value": "z"}),
-    ],
-)
-def test_what_makes_a_member_is_immutable(operation: JsonObject) -> None:
-    assert code_of(operation, resource=GROUP, given=STAFF) == "E_Field_Immutable"
-
-
-def test_thousands_of_members_are_added_and_removed_in_linear_time() -> None:
-    many: list[Json] = [{"value": str(number)} for number in range(20_000)]
-    grown = patched(add("members", many), document=STAFF, resource=GROUP).document
-    assert isinstance(grown["members"], list)
-    assert len(grown["members"]) == 20_002
-    shrunk = patched(remove("members") | {"value": many}, document=grown, resource=GROUP, policy=ENTRA).document
-    assert shrunk["members"] == STAFF["members"]
 
 
 # --- what may be written once
