@@ -11,7 +11,7 @@ from gateway.domain.errors import Refusal
 from gateway.domain.nodes import Lifetimes, Node, chain_epoch
 from gateway.domain.people import Account, may_stay
 from gateway.domain.relying_party import AuthorizationRequest, Grant, RelyingParty, Session
-from gateway.domain.sign_in import Path
+from gateway.domain.sign_in import Path, wants_second_factor
 from gateway.domain.values import SECOND_MS, GrantId, Instant, NodeId, hash_token, new_token
 from gateway.services import admission, nodes
 from gateway.services.admission import Admitted, Attempt
@@ -76,6 +76,7 @@ def authorize(
             tenant=tenant,
             preferred=grants.find_last_acting(context.database, session.sid, client.client_id) if "none" in request.prompt else None,
             may_ask="none" not in request.prompt,
+            step_up=wants_second_factor(request, context.urls.public_url),
         )
         outcome = admission.admit(context, attempt)
         if isinstance(outcome, Admitted) and outcome.due is None and outcome.acting is not None:

@@ -8,14 +8,16 @@ from gateway.domain.errors import Refusal
 from gateway.domain.locks import GuessPath
 from gateway.domain.nodes import Node
 from gateway.domain.people import Account
-from gateway.domain.relying_party import RelyingParty
-from gateway.domain.sign_in import Path, Step
-from gateway.services import admission, credentials, locks, people, second_factor
+from gateway.domain.relying_party import AuthorizationRequest, RelyingParty
+from gateway.domain.sign_in import Path, Proof, Step
+from gateway.services import admission, credentials, grants, hand_over, locks, people, second_factor
 from gateway.services import sign_in as sign_ins
 from gateway.services.admission import Admitted, Attempt
 from gateway.services.context import Context
 from gateway.storage import audit
+from tests.conftest import Clock
 from tests.factors import (
+    PASSWORD,
     add_app,
     add_person,
     add_provider,
@@ -26,6 +28,7 @@ from tests.factors import (
     current,
     enrol,
     refused_codes,
+    request_of,
     session_of,
 )
 
@@ -154,3 +157,51 @@ def test_a_new_password_still_leaves_the_second_factor_to_prove(
     assert sign_in.due == Step.CHANGE_PASSWORD
     changed = sign_ins.change_password(context, acme, sign_in, "seven loud geese land").sign_in
     assert (changed.due, changed.session) == (Step.VERIFY_TOTP, None)
+
+
+# What an app wants, and proofs for other issuers
+
+
+def wanting_two_factors(context: Context, app: RelyingParty, **changes: object) -> AuthorizationRequest:
+    return replace(request_of(app), acr_values=(f"{context.urls.public_url}/acr/mfa",), **changes)
+
+
+def test_an_app_that_wants_two_factors_gets_no_code_from_a_session_of_one(context: Context, acme: Node, shop: RelyingParty) -> None:
+    olaf = add_person(context, acme, "olaf")
+    session = session_of(context, by_password(context, acme, shop, olaf))
+    outcome = grants.authorize(context, acme, shop, wanting_two_factors(context, shop), session, tenant="")
+    assert isinstance(outcome, Admitted)
+    assert outcome.due is Step.ENROL_TOTP
+    with pytest.raises(Refusal) as refused:
+        grants.authorize(context, acme, shop, wanting_two_factors(context, shop, prompt=("none",)), session, tenant="")
+    assert refused.value.code == "E_Mfa_Setup_Required"
+    assert isinstance(grants.authorize(context, acme, shop, request_of(shop), session, tenant=""), str)
+
+
+def test_a_session_as_proof_sets_no_factor_up_once_it_is_older_than_five_minutes(
+    context: Context, acme: Node, shop: RelyingParty, clock: Clock
+) -> None:
+    olaf = add_person(context, acme, "olaf")
+    session = session_of(context, by_password(context, acme, shop, olaf))
+    clock.advance(seconds=301)
+    begun = sign_ins.begin(context, acme, wanting_two_factors(context, shop)).sign_in
+    proof = Proof(olaf.id, Path.SESSION, session.means, session.created_at)
+    sign_in = sign_ins.advance(context, acme, replace(begun, proof=proof)).sign_in
+    assert sign_in.due == Step.ENROL_TOTP
+    with pytest.raises(Refusal) as refused:
+        second_factor.offer(context, sign_in)
+    assert refused.value.code == "E_Session_Expired"
+
+
+def test_a_first_factor_proved_at_another_issuer_is_followed_by_the_second_at_the_one_that_asked(
+    context: Context, platform: Node, acme: Node, mia: Account, secret: str
+) -> None:
+    portal = add_app(context, platform)
+    asked = begin(context, platform, portal)
+    child = hand_over.hand_over(context, asked, acme).sign_in
+    proved = sign_ins.prove_password(context, acme, child, "mia", PASSWORD).sign_in
+    assert (proved.due, proved.session) == ("", None)
+    _, _, handle = hand_over.give_back(context, proved)
+    back = hand_over.take_back(context, platform, asked, handle).sign_in
+    assert (back.due, back.session) == (Step.VERIFY_TOTP, None)
+    assert second_factor.prove_code(context, platform, back, code_at(secret, context.now())).session_secret
