@@ -1,0 +1,224 @@
+"""Grants: what a code and a refresh token stand for, and what ends them; their races and replays are proved at the endpoint."""
+
+from dataclasses import replace
+
+import pytest
+
+from gateway.domain.document import PersonFields
+from gateway.domain.errors import Refusal
+from gateway.domain.nodes import Node
+from gateway.domain.people import Account
+from gateway.domain.relying_party import AuthorizationRequest, Level, Means, RelyingParty, Session
+from gateway.domain.sign_in import Path
+from gateway.services import admission, grants, nodes, people, relying_parties, sessions
+from gateway.services.admission import Admitted, Attempt
+from gateway.services.context import Context
+from gateway.services.grants import GrantRejected, TargetRejected
+from gateway.services.people import NewPerson
+from gateway.services.relying_parties import NewRelyingParty
+from gateway.storage import audit
+from gateway.storage import people as stored_people
+from tests.conftest import Clock
+
+CALLBACK, VERIFIER = "https://app.example/cb", "v" * 43
+CHALLENGE = "7w_YNF9DSfIdPf_pRjSq646_kPr-2-o9NAl16JGghdM"
+
+
+@pytest.fixture
+def ann(context: Context, acme: Node) -> Account:
+    fields = PersonFields(user_name="ann", given_name="Ann", family_name="Ex", email="ann@acme.example")
+    account = people.create_person(context, acme, NewPerson(fields))
+    activated = replace(account, activated_at=context.now())
+    with context.database.transaction():
+        stored_people.change_account(context.database, activated, expected_version=account.version)
+    return activated
+
+
+@pytest.fixture
+def shop(context: Context, acme: Node) -> RelyingParty:
+    new = NewRelyingParty("Shop", [CALLBACK], roleless=True, pkce_required=False, resources=["https://api.example"])
+    return relying_parties.register(context, acme.id, new)[0]
+
+
+@pytest.fixture
+def session(context: Context, acme: Node, shop: RelyingParty, ann: Account) -> Session:
+    means = Means(level=Level.ONE_FACTOR, amr=("pwd",), auth_time=context.now())
+    with context.database.transaction():
+        admitted = admission.admit(context, Attempt(node=acme.id, path=Path.PASSWORD, client=shop, account=ann.id, means=means))
+        assert isinstance(admitted, Admitted)
+        _, secret = admission.open_session(context, acme.id, admitted)
+    found = sessions.find_live_session(context, acme, secret)
+    assert found is not None
+    return found
+
+
+def asking(shop: RelyingParty, **changes: object) -> AuthorizationRequest:
+    request = AuthorizationRequest(shop.client_id, CALLBACK, ("openid", "offline_access"))
+    return replace(request, **changes)  # type: ignore[arg-type]  # fields of the request
+
+
+def code_for(context: Context, node: Node, shop: RelyingParty, session: Session, **changes: object) -> str:
+    code = grants.authorize(context, node, shop, asking(shop, **changes), session, tenant="")
+    assert isinstance(code, str)
+    return code
+
+
+def redeem(context: Context, node: Node, shop: RelyingParty, code: str, verifier: str = "", resource: str = "") -> grants.Issued:
+    return grants.redeem_code(context, node, shop, code, redirect_uri=CALLBACK, verifier=verifier, resource=resource)
+
+
+def test_code_stands_for_person_tenant_and_means(context: Context, acme: Node, shop: RelyingParty, session: Session, ann: Account) -> None:
+    issued = redeem(context, acme, shop, code_for(context, acme, shop, session, nonce="n"))
+    assert (issued.account.id, issued.acting.id, issued.grant.means, issued.grant.nonce) == (ann.id, acme.id, session.means, "n")
+    assert issued.refresh_token.startswith("mgr_")
+
+
+@pytest.mark.parametrize(("challenge", "verifier"), [(CHALLENGE, ""), (CHALLENGE, "w" * 43), ("", VERIFIER)])
+def test_pkce_holds_both_ways(context: Context, acme: Node, shop: RelyingParty, session: Session, challenge: str, verifier: str) -> None:
+    code = code_for(context, acme, shop, session, code_challenge=challenge)
+    with pytest.raises(GrantRejected, match="invalid"):
+        redeem(context, acme, shop, code, verifier)
+
+
+def test_reason_of_a_rejection_is_for_the_log_only(context: Context, acme: Node, shop: RelyingParty) -> None:
+    with pytest.raises(GrantRejected) as rejected:
+        redeem(context, acme, shop, "mgo_unknown")
+    assert rejected.value.reason == "unknown code"
+    assert str(rejected.value) == "The grant is invalid, expired, used or revoked."
+
+
+def test_refusal_leaves_its_trace(context: Context, acme: Node, shop: RelyingParty, session: Session) -> None:
+    strict = relying_parties.change(context, shop, {"roleless": False})
+    traced = context.traced_as("c" * 32)
+    with pytest.raises(Refusal):
+        grants.authorize(traced, acme, strict, asking(strict), session, tenant="")
+    (trace,) = audit.list_traces(context.database, "c" * 32)
+    assert trace.code == "E_No_Tenant_Sponsor"
+
+
+def test_replay_leaves_its_audit_row_although_it_is_refused(context: Context, acme: Node, shop: RelyingParty, session: Session) -> None:
+    code = code_for(context, acme, shop, session)
+    issued = redeem(context, acme, shop, code)
+    with pytest.raises(GrantRejected):
+        redeem(context, acme, shop, code)
+    row = audit.list_audit(context.database, acme.id, limit=1)[0]
+    assert (row.action, row.target, row.outcome) == ("code.replayed", issued.grant.id, "refused")
+
+
+def test_resource_that_was_not_granted_is_no_target(context: Context, acme: Node, shop: RelyingParty, session: Session) -> None:
+    code = code_for(context, acme, shop, session)
+    with pytest.raises(TargetRejected):
+        redeem(context, acme, shop, code, resource="https://other.example")
+
+
+def test_live_grant_is_found_at_its_own_issuer_only(
+    context: Context, acme: Node, globex: Node, shop: RelyingParty, session: Session
+) -> None:
+    issued = redeem(context, acme, shop, code_for(context, acme, shop, session))
+    assert grants.find_live(context, acme.id, issued.grant.id) is not None
+    assert grants.find_live(context, globex.id, issued.grant.id) is None
+    assert grants.find_live(context, acme.id, "unknown") is None
+
+
+@pytest.mark.parametrize("act", ["disabled", "deleted", "locked", "app off", "app deleted", "tenant off", "platform off"])
+def test_grant_dies_with_whatever_it_hangs_on(
+    context: Context, acme: Node, platform: Node, shop: RelyingParty, session: Session, ann: Account, act: str
+) -> None:
+    issued = redeem(context, acme, shop, code_for(context, acme, shop, session))
+    match act:
+        case "disabled":
+            people.set_enabled(context, ann, enabled=False)
+        case "deleted":
+            people.delete_person(context, ann)
+        case "locked":
+            people.set_admin_lock(context, ann, locked=True)
+        case "app off":
+            relying_parties.set_disabled(context, shop, disabled=True)
+        case "app deleted":
+            relying_parties.delete(context, shop)
+        case "tenant off":
+            nodes.disable_node(context, acme)
+        case _:
+            nodes.disable_node(context, platform)
+    assert grants.find_live(context, acme.id, issued.grant.id) is None
+
+
+def test_grant_of_a_tenant_switched_on_again_stays_dead(context: Context, acme: Node, shop: RelyingParty, session: Session) -> None:
+    issued = redeem(context, acme, shop, code_for(context, acme, shop, session))
+    nodes.enable_node(context, nodes.disable_node(context, acme))
+    assert grants.find_live(context, acme.id, issued.grant.id) is None
+    with pytest.raises(GrantRejected):
+        grants.refresh(context, acme, shop, issued.refresh_token)
+
+
+def test_app_switched_on_again_has_nothing_left(context: Context, acme: Node, shop: RelyingParty, session: Session) -> None:
+    issued = redeem(context, acme, shop, code_for(context, acme, shop, session))
+    relying_parties.set_disabled(context, shop, disabled=True)
+    relying_parties.set_disabled(context, shop, disabled=False)
+    with pytest.raises(GrantRejected):
+        grants.refresh(context, acme, shop, issued.refresh_token)
+
+
+def test_app_ends_its_own_grants_only(context: Context, acme: Node, shop: RelyingParty, session: Session) -> None:
+    issued = redeem(context, acme, shop, code_for(context, acme, shop, session))
+    other, _ = relying_parties.register(context, acme.id, NewRelyingParty("Other", [CALLBACK]))
+    grants.revoke(context, other, issued.grant)
+    assert grants.find_live(context, acme.id, issued.grant.id) is not None
+    grants.revoke(context, shop, issued.grant)
+    assert grants.find_live(context, acme.id, issued.grant.id) is None
+    assert audit.list_audit(context.database, acme.id, limit=1)[0].action == "grant.revoked"
+
+
+class TestSessions:
+    """What keeps a session alive, and what does not (decisions.md 16, 31)."""
+
+    @pytest.fixture
+    def secret(self, context: Context, acme: Node, shop: RelyingParty, ann: Account) -> str:
+        means = Means(level=Level.ONE_FACTOR, amr=("pwd",), auth_time=context.now())
+        with context.database.transaction():
+            admitted = admission.admit(context, Attempt(node=acme.id, path=Path.PASSWORD, client=shop, account=ann.id, means=means))
+            assert isinstance(admitted, Admitted)
+            return admission.open_session(context, acme.id, admitted)[1]
+
+    def test_it_is_found_by_its_secret_at_its_issuer(self, context: Context, acme: Node, globex: Node, secret: str) -> None:
+        assert sessions.find_live_session(context, acme, secret)
+        assert sessions.find_live_session(context, globex, secret) is None
+        assert sessions.find_live_session(context, acme, secret + "x") is None
+        assert sessions.find_live_session(context, acme, "") is None
+
+    def test_its_public_id_is_no_secret(self, context: Context, acme: Node, secret: str) -> None:
+        session = sessions.find_live_session(context, acme, secret)
+        assert session is not None
+        assert sessions.find_live_session(context, acme, session.sid) is None
+
+    def test_use_keeps_it_from_idling_out_and_is_written_once_a_minute(
+        self, context: Context, acme: Node, secret: str, clock: Clock
+    ) -> None:
+        clock.advance(seconds=59)
+        sessions.find_live_session(context, acme, secret)
+        clock.advance(seconds=3541)
+        assert sessions.find_live_session(context, acme, secret) is None
+
+    def test_it_lives_on_while_it_is_used(self, context: Context, acme: Node, secret: str, clock: Clock) -> None:
+        for _ in range(12):
+            clock.advance(seconds=3599)
+            assert sessions.find_live_session(context, acme, secret)
+        clock.advance(seconds=12)
+        assert sessions.find_live_session(context, acme, secret) is None
+
+    @pytest.mark.parametrize("act", ["disabled", "deleted", "locked", "tenant off", "platform off"])
+    def test_it_ends_with_whatever_it_hangs_on(
+        self, context: Context, acme: Node, platform: Node, ann: Account, secret: str, act: str
+    ) -> None:
+        match act:
+            case "disabled":
+                people.set_enabled(context, ann, enabled=False)
+            case "deleted":
+                people.delete_person(context, ann)
+            case "locked":
+                people.set_admin_lock(context, ann, locked=True)
+            case "tenant off":
+                nodes.enable_node(context, nodes.disable_node(context, acme))
+            case _:
+                nodes.disable_node(context, platform)
+        assert sessions.find_live_session(context, acme, secret) is None
