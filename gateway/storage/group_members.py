@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 import peewee as pw
@@ -72,10 +71,12 @@ _MEMBERS = Statement(
         GroupMember.scim_group,
         GroupMember.member,
         GroupMember.member_type,
-        GroupMember.display,
-        pw.Case(None, [(Account.display_name != "", Account.display_name)], Account.login),
-        Account.login,
-        _INNER.display_name,
+        pw.Case(
+            None,
+            [(GroupMember.display != "", GroupMember.display), (Account.display_name != "", Account.display_name)],
+            pw.fn.COALESCE(Account.login, _INNER.display_name, ""),
+        ),
+        pw.fn.COALESCE(Account.login, ""),
     )
     .join_from(GroupMember, Account, pw.JOIN.LEFT_OUTER, on=((GroupMember.member_type == "User") & (Account.id == GroupMember.member)))
     .join_from(GroupMember, _INNER, pw.JOIN.LEFT_OUTER, on=((GroupMember.member_type == "Group") & (_INNER.id == GroupMember.member)))
@@ -219,26 +220,20 @@ def count_members(database: Database, groups: Iterable[GroupId]) -> int:
 
 def list_members(database: Database, group_id: GroupId) -> list[Member]:
     """Return the members of a group."""
-    return [_member(row[1:]) for row in database.rows(_MEMBERS, groups=bound([group_id]))]
+    return [Member(*row[1:]) for row in database.rows(_MEMBERS, groups=bound([group_id]))]
 
 
 def members_json(database: Database, groups: Iterable[GroupId], *, base: str) -> dict[GroupId, bytes]:
     """Return the JSON list of members of each of these groups that has any; `base` is the SCIM base URL, without a slash at its end."""
     found: dict[GroupId, list[dict[str, str]]] = {}
     endpoints = {"User": f"{base}/Users/", "Group": f"{base}/Groups/"}
-    for group_id, *row in database.rows(_MEMBERS, groups=bound(groups)):
-        member = _member(row)
-        element = {"value": member.id}
-        if member.type:
-            element["$ref"] = endpoints[member.type] + member.id
-        if member.display:
-            element["display"] = member.display
-        if member.type:
-            element["type"] = member.type
-        found.setdefault(group_id, []).append(element)
+    for group_id, member, kind, display, _ in database.rows(_MEMBERS, groups=bound(groups)):
+        element = {"value": member}
+        if kind:
+            element = {"value": member, "$ref": endpoints[kind] + member, "display": display, "type": kind}
+        elif display:
+            element["display"] = display
+        if group_id not in found:
+            found[group_id] = []
+        found[group_id].append(element)
     return {group_id: orjson.dumps(members) for group_id, members in found.items()}
-
-
-def _member(row: Sequence[Any]) -> Member:
-    member, kind, called, person, login, group = row
-    return Member(member, kind, display=called or (person if kind == "User" else group) or "", login=login or "")
