@@ -267,7 +267,7 @@ def _owes_factor(facts: Facts) -> bool:
     if account.type is AccountType.SERVICE or facts.path is Path.REFRESH:
         return False
     beside_password = facts.path is Path.PASSWORD and facts.factor in {FactorState.ENROLLED, FactorState.TO_REPLACE}
-    demanded = facts.path is not Path.SESSION and owes_factor(account, facts.home_chain[0] if facts.home_chain else None)
+    demanded = facts.path is not Path.SESSION and owes_factor(account, facts.home_chain)
     return facts.step_up or beside_password or demanded
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.domain.errors import Refusal
-from gateway.domain.nodes import MANAGING, Node
+from gateway.domain.nodes import MANAGING, MFA_REQUIRED, Node, is_switched_on
 from gateway.domain.people import Account, AccountType
 from gateway.domain.values import HOUR_MS, MINUTE_MS, SECOND_MS, AccountId, Entropy, Instant, SignInId, comparison_key
 
@@ -94,14 +94,15 @@ def factor_state(factor: TotpFactor | None, access_code: AccessCode | None) -> F
     return FactorState.TO_REPLACE if factor.replace else FactorState.ENROLLED
 
 
-def owes_factor(account: Account, home: Node | None) -> bool:
-    """Return whether policy demands a second factor of an account: its own flag, or a home that manages others (R-107).
+def owes_factor(account: Account, home_chain: Sequence[Node]) -> bool:
+    """Return whether policy demands a second factor of an account: its own flag, its home's or one's above, or a home that manages others.
 
-    A program is never asked for one (R-120).
+    None of them can be taken back below (R-107). A program is never asked for one (R-120).
     """
     if account.type is AccountType.SERVICE:
         return False
-    return account.mfa_required or (home is not None and home.kind in MANAGING)
+    manages = bool(home_chain) and home_chain[0].kind in MANAGING
+    return account.mfa_required or manages or is_switched_on(home_chain, MFA_REQUIRED)
 
 
 def require_password(password: str, *, names: Iterable[str], is_common: Callable[[str], bool], minimum: int = MINIMUM_LENGTH) -> str:

@@ -86,6 +86,11 @@ class Lifetimes:
 POLICY_UNITS: Mapping[str, int] = {field.name: SECOND_MS for field in fields(Lifetimes)}
 """Policies an administrator may set on a node: lifetimes, given in whole seconds."""
 
+MFA_REQUIRED = "mfa_required"
+"""Everybody whose home is the node, or below it, needs a second factor (R-107)."""
+POLICY_SWITCHES = frozenset({MFA_REQUIRED})
+"""Policies that are on or off; what is on above is on below."""
+
 
 def require_slug(slug: str) -> str:
     """Return `slug`, or refuse one that could not stand in a host name or a path."""
@@ -104,11 +109,15 @@ def require_place(kind: NodeKind, parent: Node | None) -> None:
 
 
 def parse_policies(pairs: Mapping[str, str]) -> dict[str, int]:
-    """Return policies as stored (whole seconds by name), or refuse an unknown name or a value that is no positive number."""
+    """Return policies as stored (whole seconds, or 1 and 0 for a switch), or refuse an unknown name or a value that does not suit it."""
     policies: dict[str, int] = {}
     for name, text in pairs.items():
+        if name in POLICY_SWITCHES and text in {"yes", "no"}:
+            policies[name] = int(text == "yes")
+            continue
         if name not in POLICY_UNITS or not text.isascii() or not text.isdigit() or int(text) == 0:
-            rule = "one of " + ", ".join(sorted(POLICY_UNITS)) + ", in whole seconds"
+            switches = ", ".join(sorted(POLICY_SWITCHES))
+            rule = f"one of {', '.join(sorted(POLICY_UNITS))}, in whole seconds, or of {switches}, yes or no"
             raise Refusal("E_Field_Invalid", field="policy", data={"field": f"policy {name}", "rule": rule})
         policies[name] = int(text)
     return policies
@@ -122,6 +131,11 @@ def lifetimes_of(chain: Sequence[Node]) -> Lifetimes:
             if name in values:
                 values[name] = min(values[name], seconds * POLICY_UNITS[name])
     return Lifetimes(**values)
+
+
+def is_switched_on(chain: Sequence[Node], name: str) -> bool:
+    """Return whether a policy is on for a node, where `chain` is the node and its ancestors: none below can switch it off."""
+    return any(json.loads(node.policies).get(name) for node in chain)
 
 
 def chain_epoch(chain: Sequence[Node]) -> int:

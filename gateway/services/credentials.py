@@ -26,6 +26,7 @@ from gateway.services import locks, nodes, people, sessions
 from gateway.services.context import Context
 from gateway.services.locks import Guess
 from gateway.storage import credentials, factors
+from gateway.storage import nodes as stored_nodes
 from gateway.storage import people as stored_people
 
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
@@ -99,7 +100,8 @@ def set_password(context: Context, account: Account, new_password: str) -> Accou
         node.name,
     )
     # A shorter password is good enough where a second factor stands beside it, or must (decisions.md 24).
-    guarded = owes_factor(account, node) or factors.find_factor(context.database, account.id) is not None
+    chain = stored_nodes.list_chain(context.database, account.home)
+    guarded = owes_factor(account, chain) or factors.find_factor(context.database, account.id) is not None
     minimum = MINIMUM_LENGTH_WITH_FACTOR if guarded else MINIMUM_LENGTH
     require_password(new_password, names=names, is_common=_common(names), minimum=minimum)
     hashed = Password(_hash(new_password), temporary=False, expires_at=None)

@@ -153,7 +153,7 @@ def describe(context: Context, account: Account) -> Described:
         roles=sorted({role.name for role in held}),
         has_password=stored_credentials.find_password(context.database, account.id) is not None,
         factor=factor,
-        owes_factor=owes_factor(account, home),
+        owes_factor=owes_factor(account, chain),
         password_lock=locks.find_lock(context, account, GuessPath.PASSWORD),
         code_lock=locks.find_lock(context, account, GuessPath.CODE),
         sessions=len(sessions.list_of_account(context, account.id)),

@@ -103,13 +103,13 @@ def test_state_follows_from_factor_and_access_code(factor: TotpFactor | None, ac
 
 @pytest.mark.parametrize("kind", NodeKind)
 def test_people_of_nodes_that_manage_others_owe_a_factor(kind: NodeKind) -> None:
-    assert owes_factor(account(), node(kind=kind)) is (kind in MANAGING)
-    assert owes_factor(account(mfa_required=True), node(kind=kind))
-    assert not owes_factor(account(mfa_required=True, type=AccountType.SERVICE), node(kind=kind))
+    assert owes_factor(account(), (node(kind=kind),)) is (kind in MANAGING)
+    assert owes_factor(account(mfa_required=True), (node(kind=kind),))
+    assert not owes_factor(account(mfa_required=True, type=AccountType.SERVICE), (node(kind=kind),))
 
 
 def test_person_without_a_home_owes_what_the_account_says() -> None:
-    assert not owes_factor(account(), None)
+    assert not owes_factor(account(), ())
     assert owes_factor(account(mfa_required=True), None)
 
 

@@ -6,14 +6,15 @@ import pytest
 
 from gateway.domain.errors import Refusal
 from gateway.domain.locks import GuessPath
-from gateway.domain.nodes import Node
+from gateway.domain.nodes import Node, NodeKind
 from gateway.domain.people import Account
 from gateway.domain.relying_party import AuthorizationRequest, RelyingParty
 from gateway.domain.sign_in import Path, Proof, Step
-from gateway.services import admission, credentials, grants, hand_over, locks, people, second_factor
+from gateway.services import admission, credentials, grants, hand_over, locks, nodes, people, second_factor
 from gateway.services import sign_in as sign_ins
 from gateway.services.admission import Admitted, Attempt
 from gateway.services.context import Context
+from gateway.services.nodes import NewNode
 from gateway.storage import audit
 from tests.conftest import Clock
 from tests.factors import (
@@ -65,6 +66,22 @@ def test_an_enrolled_factor_is_asked_beside_a_password_even_where_none_is_demand
 
 def relaxed(account: Account) -> Account:
     return replace(account, mfa_required=False)
+
+
+def test_what_the_tenant_demands_holds_for_everybody_and_for_its_units(context: Context, acme: Node, shop: RelyingParty) -> None:
+    unit = nodes.create_node(context, acme.id, NewNode("acme-lab", "Lab", NodeKind.UNIT))
+    people_of = [add_person(context, node, login) for node, login in ((acme, "olaf"), (unit, "rosa"))]
+    assert [by_password(context, acme, shop, account).due for account in people_of] == ["", ""]
+    nodes.change_node(context, acme, policies={"mfa_required": "yes"})
+    nodes.change_node(context, unit, policies={"mfa_required": "no"})
+    assert [by_password(context, acme, shop, account).due for account in people_of] == [Step.ENROL_TOTP, Step.ENROL_TOTP]
+
+
+@pytest.mark.parametrize("value", ["1", "true", "on", "maybe"])
+def test_a_switch_is_yes_or_no(context: Context, acme: Node, value: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        nodes.change_node(context, acme, policies={"mfa_required": value})
+    assert refused.value.code == "E_Field_Invalid"
 
 
 def test_accounts_of_managing_nodes_always_need_a_second_factor(context: Context, platform: Node) -> None:
