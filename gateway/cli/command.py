@@ -3,9 +3,12 @@
 import functools
 import json
 import os
+import re
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -25,6 +28,8 @@ Result = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 """What a command returns: one thing, a list of things, or nothing to tell."""
 
 _WRONG_USAGE = 2
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Line breaks, escape sequences, and what turns the direction of a line around."""
 
 
 class Failed(Exception):
@@ -59,6 +64,9 @@ class Commands(click.Group):
         except BrokenPipeError:
             # Whoever read us (`head`) has enough; without a reader the interpreter would complain once more at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        except Exception as error:  # noqa: BLE001 -- a bug: told like every error, and without values that only a trace would show
+            _print_error("E_Internal", f"This is a bug of Moongate: {_place(error)}", as_json=as_json)
             sys.exit(1)
         sys.exit(status if isinstance(status, int) else 0)
 
@@ -120,6 +128,11 @@ def show(result: Result, *, as_json: bool) -> None:
         _show_table(result)
 
 
+def say(text: str) -> None:
+    """Print one line for people. What others sent may hold control characters, which would command the terminal or forge a line."""
+    click.echo(_CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text))
+
+
 def fail(code: str, message: str) -> NoReturn:
     """End the command with status 1 and an error of the catalogue."""
     raise Failed(code, message)
@@ -129,7 +142,7 @@ def _show_one(result: Mapping[str, Any]) -> None:
     lines = {name: _text(value) for name, value in result.items() if value not in (None, "", [], ())}
     width = max(map(len, lines), default=0)
     for name, text in lines.items():
-        click.echo(f"{name + ':':<{width + 1}} {text}")
+        say(f"{name + ':':<{width + 1}} {text}")
 
 
 def _show_table(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -138,7 +151,7 @@ def _show_table(rows: Sequence[Mapping[str, Any]]) -> None:
     cells = [[name.upper().replace("_", " ") for name in names], *([_text(row.get(name)) for name in names] for row in rows)]
     widths = [max(len(line[at]) for line in cells) for at in range(len(names))]
     for line in cells:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def _text(value: object) -> str:
@@ -180,7 +193,13 @@ def _print_error(code: str, message: str, *, as_json: bool, hint: str = "") -> N
     if as_json:
         click.echo(json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False), err=True)
     else:
-        click.echo(f"{hint}{code}: {message}", err=True)
+        click.echo(f"{hint}{code}: {_CONTROL.sub('?', message)}", err=True)
+
+
+def _place(error: Exception) -> str:
+    """Return the class of an error and where it was raised; its text may hold anything."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__} at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else type(error).__name__
 
 
 def _usage(error: click.UsageError) -> str:

@@ -3,10 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 
-import click
-
 from gateway.cli import command
-from gateway.cli.command import moment
+from gateway.cli.command import moment, say
 from gateway.domain.admission import TraceStep
 from gateway.services.attempts import Walk
 from gateway.services.explain import Explanation
@@ -34,7 +32,7 @@ def show(explanation: Explanation, *, as_json: bool) -> None:
     if explanation.remedies:
         _heading("What helps (names in capitals are yours to fill in)")
         for remedy in explanation.remedies:
-            click.echo(f"  {remedy}")
+            say(f"  {remedy}")
     _show_rows(explanation.requests, explanation.events)
 
 
@@ -57,18 +55,19 @@ def _document(explanation: Explanation) -> dict[str, object]:
 def _show_verdict(explanation: Explanation) -> None:
     decisive = explanation.decisive
     if explanation.code:
-        click.echo(f"{explanation.code}: {explanation.title}\n{explanation.text}")
+        say(f"{explanation.code}: {explanation.title}")
+        say(explanation.text)
     elif decisive is None:
-        click.echo("Nobody was refused anything.")
+        say("Nobody was refused anything.")
     elif decisive.due:
-        click.echo(f"Let in, as soon as this is done: {decisive.due}.")
+        say(f"Let in, as soon as this is done: {decisive.due}.")
     else:
-        click.echo("Let in.")
+        say("Let in.")
     if decisive is not None:
-        click.echo()
+        say("")
         for name, text in _walk(decisive).items():
             if text and name not in {"code", "due"}:
-                click.echo(f"  {name + ':':<10} {_WAYS.get(str(text), text) if name == 'path' else text}")
+                say(f"  {name + ':':<10} {_WAYS.get(str(text), text) if name == 'path' else text}")
 
 
 def _show_chain(chain: Sequence[TraceStep]) -> None:
@@ -76,10 +75,10 @@ def _show_chain(chain: Sequence[TraceStep]) -> None:
     width = max((len(step.step) for step in chain), default=0)
     for step in chain:
         if step.outcome != "not reached":
-            click.echo(f"  {step.outcome:<8} {step.step:<{width}}  {_words(step.detail)}".rstrip())
+            say(f"  {step.outcome:<8} {step.step:<{width}}  {_words(step.detail)}".rstrip())
     rest = [step.step for step in chain if step.outcome == "not reached"]
     if rest:
-        click.echo(f"  not reached: {', '.join(rest)}")
+        say(f"  not reached: {', '.join(rest)}")
 
 
 def _show_candidates(candidates: Sequence[Lookalike]) -> None:
@@ -89,22 +88,23 @@ def _show_candidates(candidates: Sequence[Lookalike]) -> None:
     width = max(len(candidate.account.login) for candidate in candidates)
     for candidate in candidates:
         why = "; ".join(candidate.reasons)
-        click.echo(f"  {candidate.account.login:<{width}}  {candidate.tenant}, {candidate.status}, {candidate.likeness}: {why}")
+        say(f"  {candidate.account.login:<{width}}  {candidate.tenant}, {candidate.status}, {candidate.likeness}: {why}")
 
 
 def _show_rows(requests: Sequence[LogRow], events: Sequence[AuditRow]) -> None:
     if requests:
         _heading("SCIM requests")
         for row in requests:
-            click.echo(f"  {moment(row.at)}  {row.status}  {row.operation} {row.target} {row.code}".rstrip())
+            say(f"  {moment(row.at)}  {row.status}  {row.operation} {row.target} {row.code}".rstrip())
     if events:
         _heading("What was noted")
         for event in events:
-            click.echo(f"  {moment(event.at)}  {event.action}  {event.target_kind} {event.target} {event.code}".rstrip())
+            say(f"  {moment(event.at)}  {event.action}  {event.target_kind} {event.target} {event.code}".rstrip())
 
 
 def _heading(text: str) -> None:
-    click.echo(f"\n{text}")
+    say("")
+    say(text)
 
 
 def _walk(walk: Walk) -> dict[str, object]:

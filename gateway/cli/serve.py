@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+from urllib.parse import urlsplit
 
 import click
 from granian import Granian
@@ -22,6 +23,8 @@ _AT_ONCE = 256
 """Requests that each process takes on; more wait in the listen queue, which is where overload belongs."""
 
 _SECONDS_TO_END = 20
+
+_log = logging.getLogger(__name__)
 
 
 def register(group: click.Group) -> None:
@@ -77,6 +80,8 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 def _listen(settings: Settings, host: str, port: int, workers: int, *, inside: bool) -> None:
     logs.configure(settings.log_format)
+    if not settings.public_url_given and urlsplit(settings.public_url).port != port:
+        _log.warning("MOONGATE_PUBLIC_URL is not set: links and issuers lead to %s, not to port %d", settings.public_url, port)
     logging.getLogger("_granian").addFilter(_is_news)
     Granian(
         _TARGETS[inside],

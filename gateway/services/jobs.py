@@ -106,6 +106,8 @@ class Runner:
                 self._look()
             except DatabaseUnavailable as error:
                 _log.warning("jobs wait for the database", extra={"fields": {"error": str(error)}})
+            except Exception:  # noqa: BLE001 -- without him nobody would be told of a logout any more
+                _log.exception("the foreman stumbled")
             self._bell.wait(POLL_SECONDS)
         self._give_back()
         for _ in range(self._crew.threads):
@@ -171,6 +173,8 @@ class Runner:
             self._note(job, *self._attempt(job))
         except DatabaseUnavailable as error:
             _log.warning("the end of a job was not noted; it runs again", extra={"fields": {"job": job.id, "error": str(error)}})
+        except Exception:  # noqa: BLE001 -- a hand that is gone is missed by every job after this one
+            _log.exception("the end of a job was not noted; it runs again", extra={"fields": {"job": job.id}})
         finally:
             with self._guard:
                 self._running.pop(job.id, None)

@@ -1,6 +1,7 @@
 """Bringing a database up to date: numbered migrations under the write lock."""
 
 import re
+from functools import cache
 from importlib import resources
 
 from gateway.storage.database import Database, DatabaseUnavailable
@@ -8,6 +9,7 @@ from gateway.storage.database import Database, DatabaseUnavailable
 _NAME = re.compile(r"(\d{4})_\w+\.sql")
 
 
+@cache
 def migrations() -> dict[int, str]:
     """Return the text of every migration by its number."""
     folder = resources.files("gateway.storage.migrations")

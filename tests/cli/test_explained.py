@@ -83,3 +83,14 @@ def test_what_if_at_another_tenants_provider_is_refused(moongate: Commands, corr
     file = tmp_path / "claims.json"
     file.write_text("{}")
     moongate.refusal("what-if", "--tenant", "globex", "--idp", "corp", "--claims", str(file))
+
+
+def test_what_an_organisation_sends_cannot_command_the_terminal(
+    moongate: Commands, context: Context, acme: Node, corp: IdentityProvider
+) -> None:
+    hostile = "ada\x1b[2J\u202e@acme.example\r\nE_Forged: all is well"
+    admission.admit(context, Attempt(acme.id, Way.FEDERATED, provider=corp, assertion=assertion_of(hostile)))
+    text = moongate.words("explain", context.correlation_id)
+    assert not set("\x1b\u202e\r") & set(text)
+    assert not any(line.startswith("E_Forged") for line in text.splitlines())
+    assert moongate.json("explain", context.correlation_id)["code"] == "E_No_User"

@@ -7,7 +7,7 @@ import pytest
 from gateway.domain.document import PersonFields
 from gateway.domain.nodes import Node
 from gateway.domain.people import Account
-from gateway.services import people, relying_parties
+from gateway.services import nodes, people, relying_parties
 from gateway.services.context import Context
 from gateway.services.people import NewPerson
 from gateway.services.relying_parties import NewRelyingParty
@@ -217,3 +217,15 @@ class TestInstallation:
 
     def test_migrate_tells_the_version(self, moongate: Commands) -> None:
         assert moongate.json("migrate")["version"] >= 1
+
+
+def test_a_bug_is_told_in_one_line_without_a_trace_or_values(moongate: Commands, platform: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("secret")
+
+    monkeypatch.setattr(nodes, "list_nodes", broken)
+    assert moongate.refusal("tenant", "list") == "E_Internal"
+    ended = moongate.run("tenant", "list")
+    assert len(ended.stderr.splitlines()) == 1
+    assert "KeyError at test_nouns.py:" in ended.stderr
+    assert "secret" not in ended.stderr

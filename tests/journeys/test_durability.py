@@ -99,7 +99,7 @@ def stored_people(gateway: Gateway) -> dict[str, str]:
     database = house.database
     assert database.script("PRAGMA integrity_check") == [("ok",)]
     assert database.script("PRAGMA foreign_key_check") == []
-    found = dict(database.script("SELECT login, id FROM account WHERE login LIKE 'person%'"))
+    found: dict[str, str] = dict(database.script("SELECT login, id FROM account WHERE login LIKE 'person%'"))
     # What belongs to one act is there with it or not at all.
     acme = nodes.find_node_by_slug(database, "acme")
     assert acme is not None

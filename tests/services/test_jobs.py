@@ -302,3 +302,32 @@ def _block(release: threading.Event) -> None:
     if not release.wait(PATIENCE):
         message = "nobody released the job"
         raise AssertionError(message)
+
+
+def test_a_bug_in_the_machinery_ends_neither_foreman_nor_hand(
+    enqueue: Enqueue, runner: Runner, deeds: Deeds, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = threading.Event()
+    finish, claim = jobs.finish_job, jobs.claim_jobs
+
+    def fail_once(real: Callable[..., object]) -> Callable[..., object]:
+        failed: list[bool] = []
+
+        def call(*given: object, **named: object) -> object:
+            if not failed:
+                failed.append(True)
+                broken.set()
+                raise KeyError
+            return real(*given, **named)
+
+        return call
+
+    monkeypatch.setattr(jobs, "finish_job", fail_once(finish))
+    monkeypatch.setattr(jobs, "claim_jobs", fail_once(claim))
+    deeds.wanted = 6
+    runner.start()
+    assert broken.wait(PATIENCE)
+    for at in range(6):
+        enqueue(str(at))
+    assert deeds.enough.wait(PATIENCE)
+    assert "the foreman stumbled" in caplog.text
