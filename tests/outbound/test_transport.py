@@ -179,8 +179,12 @@ class TestWhereCallsMayGo:
     )
     def test_url_that_could_be_read_in_two_ways_is_refused(self, url: str) -> None:
         asked: list[str] = []
-        caller = Transport(LOOPBACK, resolve=lambda host, _port: asked.append(host) or ())
-        reason_of(caller, url)
+
+        def resolve(host: str, _port: int) -> Sequence[str]:
+            asked.append(host)
+            return ()
+
+        reason_of(Transport(LOOPBACK, resolve=resolve), url)
         assert not asked
 
     def test_header_cannot_be_injected_through_a_token(self) -> None:
@@ -232,7 +236,7 @@ class TestLimits:
         monkeypatch.setattr(transport, "CALLS_PER_HOST", 1)
         caller = make(limit_ms=200)
         with monkeypatch.context() as out_of_threads:
-            out_of_threads.setattr(transport.threading.Thread, "start", exhausted)
+            out_of_threads.setattr(threading.Thread, "start", exhausted)
             for _ in range(2):
                 assert "no thread" in reason_of(caller, "http://idp.example:9/")
 

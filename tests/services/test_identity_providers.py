@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -43,7 +44,7 @@ class Outside:
         raise AssertionError(url)
 
 
-def document(issuer: str, **changes: object) -> dict[str, object]:
+def document(issuer: str, **changes: Any) -> dict[str, Any]:
     """A discovery document with some members changed; None removes one."""
     members: dict[str, object] = {
         "issuer": issuer,
@@ -57,7 +58,7 @@ def document(issuer: str, **changes: object) -> dict[str, object]:
     return {name: value for name, value in (members | changes).items() if value is not None}
 
 
-def publishing(issuer: str, *keys: ForgeKey, **changes: object) -> Outside:
+def publishing(issuer: str, *keys: ForgeKey, **changes: Any) -> Outside:
     return Outside(
         {
             f"{issuer}/.well-known/openid-configuration": document(issuer, **changes),
@@ -66,7 +67,7 @@ def publishing(issuer: str, *keys: ForgeKey, **changes: object) -> Outside:
     )
 
 
-def new(issuer: str = OKTA, **changes: object) -> NewProvider:
+def new(issuer: str = OKTA, **changes: Any) -> NewProvider:
     return dataclasses.replace(NewProvider("corp", issuer, "client-1", "s3cret-of-corp"), **changes)
 
 
@@ -159,7 +160,7 @@ class TestAdding:
             {"id_token_signing_alg_values_supported": ["HS256", "none"]},
         ],
     )
-    def test_a_document_that_cannot_be_used_is_refused(self, context: Context, acme: Node, changes: dict[str, object]) -> None:
+    def test_a_document_that_cannot_be_used_is_refused(self, context: Context, acme: Node, changes: dict[str, Any]) -> None:
         outside = Outside({f"{OKTA}/.well-known/openid-configuration": document(OKTA, **changes)})
         assert refusal_of(context, outside, acme, new()).code == "E_Idp_Config"
 
@@ -184,7 +185,7 @@ class TestAdding:
         ],
     )
     def test_what_an_administrator_mistypes_is_refused_before_anybody_is_called(
-        self, context: Context, acme: Node, changes: dict[str, object]
+        self, context: Context, acme: Node, changes: dict[str, Any]
     ) -> None:
         outside = publishing(OKTA)
         assert refusal_of(context, outside, acme, new(**changes)).code in {"E_Field_Invalid", "E_Field_Required"}
@@ -242,7 +243,7 @@ class TestTestingAndSwitching:
 
     def test_r073_deactivation_names_who_cannot_sign_in_any_more(self, context: Context, acme: Node) -> None:
         corp = identity_providers.add_provider(context, publishing(OKTA), acme, new(activate=True))
-        person = {"given_name": "Ada", "family_name": "Byron"}
+        person: dict[str, Any] = {"given_name": "Ada", "family_name": "Byron"}
         for name, federated in (("ada", True), ("bob", False)):
             fields = PersonFields(user_name=f"{name}@acme.example", email=f"{name}@acme.example", **person)
             people.create_person(context, acme, NewPerson(fields, federated_only=federated))

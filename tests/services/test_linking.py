@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
+from typing import Any
 
 import pytest
 
 from gateway.domain.document import PersonFields
-from gateway.domain.identity import Assertion, Criterion, EmailTrust, IdentityProvider, LinkDecision, Vendor
+from gateway.domain.identity import Assertion, Criterion, EmailTrust, IdentityProvider, LinkDecision, Vendor, same_login
 from gateway.domain.nodes import Node, NodeKind
 from gateway.domain.people import Account
 from gateway.domain.values import ProviderId
@@ -23,7 +24,7 @@ TENANT_ID = "7f8ac8b4-5d0f-4f3e-9d9e-0e6a6a0c3f11"
 OBJECT_ID = "d6f4a7c3-8f2e-4f61-9d3e-1b2a3c4d5e6f"
 
 
-def add_provider(context: Context, node: Node, key: str = "corp", **changes: object) -> IdentityProvider:
+def add_provider(context: Context, node: Node, key: str = "corp", **changes: Any) -> IdentityProvider:
     plain = IdentityProvider(
         id=ProviderId(context.new_id()),
         node=node.id,
@@ -48,15 +49,15 @@ def add_provider(context: Context, node: Node, key: str = "corp", **changes: obj
     return provider
 
 
-def entra(context: Context, node: Node, **changes: object) -> IdentityProvider:
+def entra(context: Context, node: Node, **changes: Any) -> IdentityProvider:
     return add_provider(context, node, vendor=Vendor.ENTRA, matching=Criterion.CUSTOM_LOGIN, external_id_claim="oid", **changes)
 
 
-def says(provider: IdentityProvider, subject: str = "subject-1", **claims: object) -> Assertion:
+def says(provider: IdentityProvider, subject: str = "subject-1", **claims: Any) -> Assertion:
     return Assertion(provider.issuer, subject, {"iss": provider.issuer, "sub": subject, **claims})
 
 
-def add_person(context: Context, node: Node, login: str, email: str = "", **changes: object) -> Account:
+def add_person(context: Context, node: Node, login: str, email: str = "", **changes: Any) -> Account:
     fields = PersonFields(user_name=login, email=email or login, given_name="First", family_name="Last")
     return people.create_person(context, node, dataclasses.replace(NewPerson(fields), **changes))
 
@@ -67,7 +68,7 @@ def push(context: Context, node: Node, provider: IdentityProvider | None, docume
     return provisioning.create_provisioned(context, issued.connection, node, json.loads(json.dumps(document))).account
 
 
-def change(context: Context, account: Account, **changes: object) -> Account:
+def change(context: Context, account: Account, **changes: Any) -> Account:
     changed = dataclasses.replace(account, version=account.version + 1, **changes)
     assert stored_people.change_account(context.database, changed, expected_version=account.version)
     return changed
@@ -90,16 +91,16 @@ def person(context: Context, acme: Node) -> Account:
     return add_person(context, acme, "flast@acme.example")
 
 
-MAIL = {"email": "flast@acme.example", "email_verified": True}
+MAIL: dict[str, Any] = {"email": "flast@acme.example", "email_verified": True}
 
 
 class TestUntouchedDirectories:
     """People whom a directory pushes with its default mapping sign in at the first try, and no switch was touched."""
 
-    def entra_claims(self, **claims: object) -> dict[str, object]:
+    def entra_claims(self, **claims: Any) -> dict[str, Any]:
         return {"tid": TENANT_ID, "oid": OBJECT_ID, "name": "First Last", "ver": "2.0"} | claims
 
-    def entra_user(self, user_name: str, mail: str | None) -> dict[str, object]:
+    def entra_user(self, user_name: str, mail: str | None) -> dict[str, Any]:
         document: dict[str, object] = {
             "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
             "userName": user_name,
@@ -142,6 +143,7 @@ class TestUntouchedDirectories:
         provider = add_provider(context, acme, matching=Criterion.CUSTOM_LOGIN)
         push(context, acme, provider, self.entra_user("x_y.com#EXT#@contoso.onmicrosoft.com", None))
         assert linking.resolve(context, provider, says(provider, preferred_username="x@y.com")).code == "E_No_User"
+        assert not same_login(provider, "x_y.com#EXT#@contoso.onmicrosoft.com", "x@y.com")
 
     def test_entra_by_external_id_where_the_oid_was_mapped(self, context: Context, acme: Node) -> None:
         provider = entra(context, acme)
@@ -157,7 +159,7 @@ class TestUntouchedDirectories:
         assert linking.resolve(context, provider, says(provider, oid=OBJECT_ID)).code == "E_No_User"
 
     @pytest.mark.parametrize("proof", [{"email_verified": True}, {"email_verified": "true"}, {}])
-    def test_okta(self, context: Context, acme: Node, proof: dict[str, object]) -> None:
+    def test_okta(self, context: Context, acme: Node, proof: dict[str, Any]) -> None:
         provider = add_provider(context, acme, vendor=Vendor.OKTA)
         user = {
             "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
@@ -192,13 +194,16 @@ class TestWhoseAccount:
         partner = nodes.create_node(context, platform.id, NewNode("pat", "Pat", NodeKind.PARTNER))
         customer = nodes.create_node(context, partner.id, NewNode("cust", "Cust", NodeKind.CUSTOMER))
         unit = nodes.create_node(context, customer.id, NewNode("unit", "Unit", NodeKind.UNIT))
-        account = add_person(context, unit, "flast@acme.example")
-        found = {
-            node.slug: linking.resolve(context, provider, says(provider, **MAIL)).account
-            for node in (platform, partner, customer, unit)
-            for provider in [add_provider(context, node, f"of-{node.slug}")]
-        }
-        assert found == {"platform": None, "pat": None, "cust": account.id, "unit": account.id}
+        below, at = add_person(context, unit, "below@acme.example"), add_person(context, customer, "at@acme.example")
+        providers = {node.slug: add_provider(context, node, f"of-{node.slug}") for node in (platform, partner, customer, unit)}
+
+        def finders(account: Account) -> set[str]:
+            claims = {"email": account.email, "email_verified": True}
+            found = {slug: linking.resolve(context, provider, says(provider, **claims)) for slug, provider in providers.items()}
+            return {slug for slug, decision in found.items() if decision.account == account.id}
+
+        assert finders(below) == {"cust", "unit"}
+        assert finders(at) == {"cust"}
 
     def test_67_a_bound_account_takes_no_second_subject(self, context: Context, corp: IdentityProvider, person: Account) -> None:
         keep(context, corp, says(corp, **MAIL))
@@ -259,7 +264,7 @@ class TestProof:
 
     def test_58_a_directory_tied_to_another_provider_is_no_stand_in(self, context: Context, acme: Node, corp: IdentityProvider) -> None:
         other = add_provider(context, acme, "other")
-        document = {"userName": "f", "emails": [{"value": "flast@acme.example", "type": "work", "primary": True}]}
+        document: dict[str, Any] = {"userName": "f", "emails": [{"value": "flast@acme.example", "type": "work", "primary": True}]}
         push(context, acme, other, document)
         assert linking.resolve(context, corp, says(corp, email="flast@acme.example")).code == "E_Email_Unverified"
 

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path as FilePath
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -91,7 +92,7 @@ def idp(house: House, context: Context, tenant: Node, outside: Provider) -> Iden
     return added
 
 
-def add_idp(house: House, context: Context, node: Node, outside: Provider, key: str = "corp", **changes: object) -> IdentityProvider:
+def add_idp(house: House, context: Context, node: Node, outside: Provider, key: str = "corp", **changes: Any) -> IdentityProvider:
     new = NewProvider(key, outside.issuer, CLIENT_ID, CLIENT_SECRET, name=key.title(), activate=True)
     return identity_providers.add_provider(context, house.fetcher, node, dataclasses.replace(new, **changes))
 
@@ -108,7 +109,7 @@ def person(context: Context, tenant: Node) -> Account:
     return add_person(context, tenant, "flast@acme.example")
 
 
-def add_person(context: Context, node: Node, login: str, email: str = "", **changes: object) -> Account:
+def add_person(context: Context, node: Node, login: str, email: str = "", **changes: Any) -> Account:
     fields = PersonFields(user_name=login, email=email or login, given_name="First", family_name="Last")
     return people.create_person(context, node, dataclasses.replace(NewPerson(fields), **changes))
 
@@ -125,7 +126,7 @@ class Browser:
     app: RelyingParty
     outside: Provider
 
-    def begin(self, node: Node | None = None, parent: SignIn | None = None, **request: object) -> SignIn:
+    def begin(self, node: Node | None = None, parent: SignIn | None = None, **request: Any) -> SignIn:
         """Begin a sign-in for the app, or, with `parent`, one that proves a first factor for another issuer."""
         asked = AuthorizationRequest(client_id=self.app.client_id, redirect_uri=f"{HOST}/cb", scope=("openid",))
         context = self.house.context(OPERATOR, correlation_id=parent.correlation_id if parent else "")
@@ -151,7 +152,7 @@ class Browser:
         assert response.status_code == 303, response.text
         return response
 
-    def sign_in(self, **request: object) -> SignIn:
+    def sign_in(self, **request: Any) -> SignIn:
         """Go all the way; return the sign-in as it is stored then."""
         attempt = self.begin(**request)
         response = self.come_back(self.outside.authorize(self.start(attempt)))
@@ -168,7 +169,7 @@ class Browser:
         (trace,) = audit.list_traces(self.house.database, attempt.correlation_id)
         return trace
 
-    def refused(self, code: str, *reasons: str, step: str = "protocol", **request: object) -> SignIn:
+    def refused(self, code: str, *reasons: str, step: str = "protocol", **request: Any) -> SignIn:
         """Go all the way and be refused with `code`: traced with its reason, which the stored refusal does not tell, and no session."""
         attempt = self.sign_in(**request)
         self.require_refused(attempt, code, *reasons, step=step)

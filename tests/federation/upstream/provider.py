@@ -30,7 +30,7 @@ class Provider:
     """Its key set."""
     metadata: dict[str, object] = field(default_factory=dict)
     """Changes to the discovery document; None removes a member."""
-    claims: dict[str, object] = field(default_factory=dict)
+    claims: dict[str, Any] = field(default_factory=dict)
     """Changes to the ID token's claims."""
     header: dict[str, object] = field(default_factory=dict)
     sign: Callable[[bytes], bytes] | None = None
@@ -47,7 +47,7 @@ class Provider:
     forms: list[dict[str, str]] = field(default_factory=list)
     authorizations: list[str] = field(default_factory=list)
     """Authorization headers at the token endpoint."""
-    before_answer: Callable[[str], None] = field(default=lambda _path: None)
+    before_answer: Callable[[str], object] = field(default=lambda _path: None)
     """Runs before each answer, with the path asked."""
     _codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -65,7 +65,7 @@ class Provider:
         given: dict[str, str | None] = {"code": code, "state": asked["state"], "iss": self.issuer}
         return f"{asked['redirect_uri']}?{urlencode({name: value for name, value in (given | self.answer).items() if value is not None})}"
 
-    def document(self) -> dict[str, object]:
+    def document(self) -> dict[str, Any]:
         members = {
             "issuer": self.issuer,
             "authorization_endpoint": f"{self.issuer}/authorize",
@@ -81,7 +81,7 @@ class Provider:
 
     def id_token(self, nonce: str) -> str:
         seconds = self.clock.now // 1000
-        claims: dict[str, object] = {
+        claims: dict[str, Any] = {
             "iss": self.issuer,
             "aud": CLIENT_ID,
             "sub": SUBJECT,
@@ -167,7 +167,7 @@ def running(key: ForgeKey, clock: Clock | None = None) -> Iterator[Provider]:
             thread.join()
 
 
-def _changed(members: dict[str, object], changes: dict[str, object]) -> dict[str, object]:
+def _changed(members: dict[str, object], changes: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in (members | changes).items() if value is not None}
 
 

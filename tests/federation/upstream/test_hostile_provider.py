@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -49,7 +50,7 @@ SECONDS = 1_790_000_000
         ({"auth_time": "yesterday"}, "auth_time"),
     ],
 )
-def test_44_a_claim_that_is_not_as_it_must_be_is_refused(browser: Browser, person: Account, claims: dict[str, object], check: str) -> None:
+def test_44_a_claim_that_is_not_as_it_must_be_is_refused(browser: Browser, person: Account, claims: dict[str, Any], check: str) -> None:
     browser.outside.claims = claims
     browser.refused("E_Token_Invalid", f"ID token, {check}:")
 
@@ -307,7 +308,7 @@ class TestFloods:
         over = threading.Event()
         with running(rsa_key, clock) as slow:
             add_idp(house, context, browser.node, slow, key="slow")
-            slow.before_answer = lambda _path: over.wait(10) and None
+            slow.before_answer = lambda _path: over.wait(10)
             hanging = browser.begin()
             with ThreadPoolExecutor(1) as pool:
                 waiting = pool.submit(browser.start, hanging, "slow")

@@ -1,5 +1,7 @@
 """A provider tells us that somebody signed out there (openid.md 87)."""
 
+from typing import Any
+
 import pytest
 from werkzeug.test import TestResponse
 
@@ -17,8 +19,8 @@ SECONDS = 1_790_000_000
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 
-def logout_token(browser: Browser, header: dict[str, object] | None = None, key: ForgeKey | None = None, **changes: object) -> str:
-    claims: dict[str, object] = {
+def logout_token(browser: Browser, header: dict[str, object] | None = None, key: ForgeKey | None = None, **changes: Any) -> str:
+    claims: dict[str, Any] = {
         "iss": browser.outside.issuer,
         "aud": CLIENT_ID,
         "sub": SUBJECT,
@@ -69,7 +71,7 @@ def test_who_signed_out_there_is_out_here(browser: Browser, person: Account) -> 
     ],
 )
 def test_a_token_that_is_not_as_it_must_be_ends_nothing(
-    browser: Browser, person: Account, changes: dict[str, object], header: dict[str, object]
+    browser: Browser, person: Account, changes: dict[str, Any], header: dict[str, object]
 ) -> None:
     browser.sign_in()
     response = tell(browser, logout_token(browser, header, **changes))
@@ -108,8 +110,10 @@ def test_a_stranger_is_answered_like_anybody(browser: Browser) -> None:
 
 def test_sessions_that_rest_on_another_provider_stay(browser: Browser, house: House, context: Context, person: Account) -> None:
     add_idp(house, context, browser.node, browser.outside, key="other")
+    browser.sign_in()
     attempt = browser.begin()
     browser.come_back(browser.outside.authorize(browser.start(attempt, "other")))
+    assert alive(browser, person) == 2
     assert tell(browser, logout_token(browser)).status_code == 200
     assert alive(browser, person) == 1
     assert tell(browser, logout_token(browser), key="other").status_code == 200

@@ -58,10 +58,13 @@ def published(served: Outside, clock: Clock) -> Published:
     return Published(served, clock)
 
 
-def needing(kid: str) -> Callable[[KeySet], str]:
-    """A check that needs a key of this id."""
+def needing(kid: str, here: threading.Barrier | None = None) -> Callable[[KeySet], str]:
+    """A check that needs a key of this id; the first time it waits until everybody is `here`."""
+    waiting = [here] if here else []
 
     def check(keys: KeySet) -> str:
+        if waiting:
+            waiting.pop().wait(20)
         if kid not in {key.kid for key in keys.keys}:
             raise TokenRejected("kid", f"no key {kid!r}")
         return kid
@@ -69,26 +72,34 @@ def needing(kid: str) -> Callable[[KeySet], str]:
     return check
 
 
-def outcome(published: Published, tenant: Node, idp: IdentityProvider, kid: str) -> str:
+def outcome(published: Published, tenant: Node, idp: IdentityProvider, kid: str, here: threading.Barrier | None = None) -> str:
     try:
-        return published.check_with_keys(tenant, idp, needing(kid))
+        return published.check_with_keys(tenant, idp, needing(kid, here))
     except TokenRejected as rejection:
         return rejection.check
     except Refusal as refusal:
         return refusal.code
 
 
-def together(served: Outside, published: Published, tenant: Node, idp: IdentityProvider, kid: str) -> list[str]:
-    """What a crowd gets that comes while the first fetch is under way."""
+def together(served: Outside, published: Published, tenant: Node, idp: IdentityProvider, kid: str, *, known: bool) -> list[str]:
+    """What a crowd gets that comes before the first fetch ends; where keys are known, all of them have failed with those by then."""
+    here = threading.Barrier(CROWD + 1)
+
+    def come() -> str:
+        if not known:
+            here.wait(20)
+        return outcome(published, tenant, idp, kid, here if known else None)
+
     served.go.clear()
     with ThreadPoolExecutor(CROWD) as pool:
-        crowd = [pool.submit(outcome, published, tenant, idp, kid) for _ in range(CROWD)]
+        crowd = [pool.submit(come) for _ in range(CROWD)]
+        here.wait(20)
         served.go.set()
         return [one.result(20) for one in crowd]
 
 
 def test_a_crowd_fetches_once(served: Outside, published: Published, tenant: Node, idp: IdentityProvider) -> None:
-    assert set(together(served, published, tenant, idp, "rsa-1")) == {"rsa-1"}
+    assert set(together(served, published, tenant, idp, "rsa-1", known=False)) == {"rsa-1"}
     assert served.asked == ["openid-configuration", "keys"]
 
 
@@ -97,7 +108,7 @@ def test_49_a_crowd_with_an_unknown_key_fetches_keys_once(
 ) -> None:
     assert outcome(published, tenant, idp, "rsa-1") == "rsa-1"
     served.asked.clear()
-    assert set(together(served, published, tenant, idp, "unknown")) == {"kid"}
+    assert set(together(served, published, tenant, idp, "unknown", known=True)) == {"kid"}
     assert served.asked == ["keys"]
 
 
@@ -107,7 +118,7 @@ def test_49_a_crowd_after_a_rotation_gets_in_at_the_first_try(
     assert outcome(published, tenant, idp, "rsa-1") == "rsa-1"
     served.asked.clear()
     served.keys.append(other_rsa_key.jwk())
-    assert set(together(served, published, tenant, idp, "rsa-2")) == {"rsa-2"}
+    assert set(together(served, published, tenant, idp, "rsa-2", known=True)) == {"rsa-2"}
     assert served.asked == ["keys"]
 
 
@@ -133,7 +144,7 @@ def test_a_rejection_that_no_key_can_cure_fetches_nothing(
 
 def test_48_who_waited_for_a_failure_fails_with_it(served: Outside, published: Published, tenant: Node, idp: IdentityProvider) -> None:
     served.down = True
-    assert set(together(served, published, tenant, idp, "rsa-1")) == {"E_Idp_Unreachable"}
+    assert set(together(served, published, tenant, idp, "rsa-1", known=False)) == {"E_Idp_Unreachable"}
     assert len(served.asked) < CROWD
     served.down = False
     assert outcome(published, tenant, idp, "rsa-1") == "rsa-1"

@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import hashlib
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -55,7 +56,7 @@ class TestGoodProviders:
             {"claims": {"acr": "1", "amr": ["pwd", 7]}, "tokens": {"expires_in": "soon"}},
         ],
     )
-    def test_what_the_standard_allows_is_taken(self, browser: Browser, person: Account, changes: dict[str, object]) -> None:
+    def test_what_the_standard_allows_is_taken(self, browser: Browser, person: Account, changes: dict[str, Any]) -> None:
         for name, value in changes.items():
             setattr(browser.outside, name, value)
         assert browser.sign_in().session is not None
@@ -126,7 +127,7 @@ class TestRequestOut:
         ],
     )
     def test_what_the_app_asked_of_the_sign_in_is_passed_on(
-        self, browser: Browser, request_: dict[str, object], expected: dict[str, str]
+        self, browser: Browser, request_: dict[str, Any], expected: dict[str, str]
     ) -> None:
         asked = browser.asked(browser.start(browser.begin(**request_)))
         assert {name: asked[name] for name in ("prompt", "max_age") if name in asked} == expected

@@ -1,5 +1,7 @@
 """Providers of known makers, behaving as nobody changed their settings."""
 
+from typing import Any
+
 import pytest
 
 from gateway.domain.identity import IdentityProvider, Vendor
@@ -66,7 +68,7 @@ class TestEntra:
 
     @pytest.mark.parametrize("claims", [{"oid": None}, {"oid": ""}, {"tid": None}, {"tid": 7}, {"oid": "a/b"}])
     def test_what_names_nobody_for_good_is_refused(
-        self, browser: Browser, person: Account, outside: Provider, claims: dict[str, object]
+        self, browser: Browser, person: Account, outside: Provider, claims: dict[str, Any]
     ) -> None:
         outside.claims |= claims
         browser.refused("E_Claim_Missing", f"{next(iter(claims))} is missing", step="claims")
@@ -106,7 +108,7 @@ class TestSeveralTenantsOfEntra:
             "preferred_username": "flast@acme.example",
         }
         outside.answer = {"iss": f"{base}/{TENANT_ID}/v2.0"}
-        changes = {"issuer": f"{base}/{{tenantid}}/v2.0", "issuer_tenants": (TENANT_ID,), "vendor": Vendor.ENTRA}
+        changes: dict[str, Any] = {"issuer": f"{base}/{{tenantid}}/v2.0", "issuer_tenants": (TENANT_ID,), "vendor": Vendor.ENTRA}
         return add_idp(house, context, tenant, outside, **changes)
 
     def test_a_listed_tenant_is_taken_under_its_own_issuer(self, browser: Browser, person: Account, outside: Provider) -> None:
