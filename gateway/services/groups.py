@@ -172,7 +172,7 @@ def search_groups(
         found = group_search.search_groups(
             context.database, connection.node, connection.id, tree, sorting=sorting, start=start, count=count
         )
-    if start == 1 and 0 < len(found) < count:
+    if start == 1 and len(found) < count:
         return len(found), found
     if tree is None:
         return connections.total(context.database, connection.node, "Group"), found
