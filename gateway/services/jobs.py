@@ -17,7 +17,7 @@ from gateway.domain.errors import Refusal
 from gateway.domain.ports import Unreachable
 from gateway.domain.values import DAY_MS, MINUTE_MS, SECOND_MS, Instant
 from gateway.services.house import WORKER, House
-from gateway.storage import jobs
+from gateway.storage import jobs, sign_ins
 from gateway.storage.database import DatabaseUnavailable
 from gateway.storage.jobs import Job
 
@@ -124,6 +124,8 @@ class Runner:
             self._next_beat = Instant(now + LEASE_MS // 3)
         if now >= self._next_sweep:
             jobs.forget_jobs(self._house.database, before=Instant(now - KEPT_MS))
+            # Who comes back to a sign-in within a day can begin it anew.
+            sign_ins.forget_sign_ins(self._house.database, before=Instant(now - DAY_MS))
             self._next_sweep = Instant(now + 60 * MINUTE_MS)
         for job in self._claim(limit=self._crew.threads - len(running)):
             self._waiting.put(job)

@@ -1,0 +1,36 @@
+"""What ends a stored sign-in: being finished, being taken, and time."""
+
+from gateway.domain.nodes import Node
+from gateway.domain.values import DAY_MS, Instant, hash_token
+from gateway.services import hand_over
+from gateway.services import sign_in as services
+from gateway.services.context import Context
+from gateway.services.house import House
+from gateway.services.jobs import Runner
+from gateway.storage import sign_ins
+from tests.conftest import Clock
+from tests.sign_ins import begin, make_app, make_provider
+
+
+def test_old_sign_ins_go_with_their_legs_and_children_and_young_ones_stay(
+    context: Context, platform: Node, acme: Node, clock: Clock
+) -> None:
+    app, provider = make_app(context, platform), make_provider(context, acme)
+    old = begin(context, platform, app)
+    child = hand_over.hand_over(context, old.sign_in, acme)
+    state, _ = services.begin_leg(context, child.sign_in, provider)
+    clock.advance(seconds=3600)
+    young = begin(context, platform, app)
+    services.begin_leg(context, young.sign_in, provider)
+    assert sign_ins.forget_sign_ins(context.database, before=clock.now) == 2
+    assert sign_ins.find_parent(context.database, old.sign_in.id) is None
+    assert sign_ins.take_leg(context.database, hash_token(state)) is None
+    assert sign_ins.find_parent(context.database, young.sign_in.id) == young.sign_in
+
+
+def test_the_worker_sweeps_what_is_older_than_a_day(house: House, context: Context, acme: Node, clock: Clock) -> None:
+    begun = begin(context, acme, make_app(context, acme))
+    for wait, kept in ((DAY_MS, True), (DAY_MS, False)):
+        clock.now = Instant(clock.now + wait)
+        Runner(house, {})._look()
+        assert (sign_ins.find_parent(context.database, begun.sign_in.id) is not None) == kept
