@@ -53,19 +53,21 @@ def make_app(settings: dict[str, Any]) -> Flask:
                     password=person["password"],
                 )
             )
-        Backend.instance.save(
-            models.Client(
-                client_id=settings["client_id"],
-                client_name="Moongate",
-                client_secret=settings["client_secret"],
-                redirect_uris=[settings["redirect_uri"]],
-                grant_types=["authorization_code"],
-                response_types=["code"],
-                token_endpoint_auth_method="client_secret_basic",
-                scope=["openid", "profile", "email"],
-                client_uri="http://moongate.localhost/",  # Canaille asks no consent for such a domain
-            )
+        client = models.Client(
+            client_id=settings["client_id"],
+            client_name="Moongate",
+            client_secret=settings["client_secret"],
+            redirect_uris=[settings["redirect_uri"]],
+            grant_types=["authorization_code"],
+            response_types=["code"],
+            token_endpoint_auth_method="client_secret_basic",
+            scope=["openid", "profile", "email"],
+            client_uri="http://moongate.localhost/",  # Canaille asks no consent for such a domain
         )
+        Backend.instance.save(client)
+        # Without it Canaille signs ID tokens for nobody.
+        client.audience = [client]
+        Backend.instance.save(client)
     return app
 
 
