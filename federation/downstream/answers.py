@@ -50,8 +50,8 @@ def with_error(destination: Destination, error: str, description: str) -> Respon
 
 
 def with_refusal(destination: Destination, code: str, correlation_id: str) -> Response:
-    """Answer with what the catalogue says an app is told of a code; the person's values stay here."""
-    refusal = Refusal(code)
+    """Answer with what the catalogue says an app is told of a code; the person's values stay here, and so do codes for nobody."""
+    refusal = Refusal(code).disclosed()
     told = {
         "error": error_of(refusal),
         "error_description": describe(refusal, correlation_id),

@@ -79,6 +79,8 @@ def _require_plain(parameters: Parameters) -> None:
     """Refuse what comes twice, what is too long to give back whole, what we do not serve, and an unknown way to answer."""
     if parameters.repeated:
         raise Unanswerable("invalid_request", f"Repeated: {', '.join(sorted(parameters.repeated))}.")
+    if any("\x00" in value for value in parameters.values()):
+        raise Unanswerable("invalid_request", "A parameter holds a NUL character.")
     long = [name for name in ("state", "nonce", "login_hint") if len(parameters.get(name, "")) > LONGEST]
     if long:
         raise Unanswerable("invalid_request", f"Longer than {LONGEST} characters: {', '.join(long)}.")

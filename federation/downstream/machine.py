@@ -26,10 +26,12 @@ def answered_in_json(view: View) -> View:
 
     @functools.wraps(view)
     def answer() -> Response:
+        # Faults of ours are answered by the app's own handler, which then sends a problem document and no page.
+        request.environ["HTTP_ACCEPT"] = "application/json"
         try:
             return view()
         except Refusal as refusal:
-            return error(refusal.entry.page_status, error_of(refusal), describe(refusal, requests.correlation_id()))
+            return error(refusal.entry.page_status, error_of(refusal), describe(refusal.disclosed(), requests.correlation_id()))
         except TooManyFailures as failures:
             response = error(429, "temporarily_unavailable", "Too many failed attempts to authenticate.")
             response.headers["Retry-After"] = str(failures.seconds)

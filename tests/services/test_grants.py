@@ -80,6 +80,15 @@ def test_pkce_holds_both_ways(context: Context, acme: Node, shop: RelyingParty, 
         redeem(context, acme, shop, code, verifier)
 
 
+@pytest.mark.parametrize("uri", ["", CALLBACK + "/", "https://other.example/cb"])
+def test_code_is_good_at_the_address_it_was_sent_to(context: Context, acme: Node, shop: RelyingParty, session: Session, uri: str) -> None:
+    code = code_for(context, acme, shop, session)
+    with pytest.raises(GrantRejected):
+        grants.redeem_code(context, acme, shop, code, redirect_uri=uri, verifier="")
+    with pytest.raises(GrantRejected):
+        redeem(context, acme, shop, code)
+
+
 def test_reason_of_a_rejection_is_for_the_log_only(context: Context, acme: Node, shop: RelyingParty) -> None:
     with pytest.raises(GrantRejected) as rejected:
         redeem(context, acme, shop, "mgo_unknown")

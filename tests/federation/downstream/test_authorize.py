@@ -10,7 +10,8 @@ from gateway.domain.nodes import Node
 from gateway.domain.people import Account
 from gateway.domain.relying_party import Level, Means
 from gateway.http import endpoints
-from gateway.services import access, people, relying_parties
+from gateway.services import access, memberships, people, relying_parties
+from gateway.services import sign_in as sign_ins
 from gateway.services.context import Context
 from tests.conftest import Clock
 from tests.federation.downstream.conftest import Register, add_person
@@ -111,7 +112,7 @@ def repeated(shop: Rp, name: str, value: str) -> TestResponse:
 class TestErrorsForTheApp:
     """openid.md 9: each comes with state and iss, and without a code; `Rp.error` looks (RFC 9207 §2, pitfall 3)."""
 
-    @pytest.mark.parametrize("response_type", ["token", "id_token", "code token", "code id_token", "none", "codé", "code\x00"])
+    @pytest.mark.parametrize("response_type", ["token", "id_token", "code token", "code id_token", "none", "codé"])
     def test_openid_5_only_codes_are_given(self, shop: Rp, response_type: str) -> None:
         assert shop.error(response_type=response_type) == "unsupported_response_type"
 
@@ -183,6 +184,10 @@ class TestErrorsForTheApp:
         answer = answer_of(shop.authorize(state="s" * 5000))
         assert answer["error"] == "invalid_request"
         assert answer["state"] == "s" * 5000
+
+    @pytest.mark.parametrize("name", ["nonce", "login_hint", "tenant"])
+    def test_nul_is_refused_before_it_reaches_the_database(self, shop: Rp, name: str) -> None:
+        assert shop.error(**{name: "a\x00b"}) == "invalid_request"
 
     def test_app_that_may_not_ask_for_codes_is_told(self, register: Register) -> None:
         assert register(grants=("client_credentials",)).error() == "unauthorized_client"
@@ -370,6 +375,28 @@ class TestLiveSession:
         assert shop.error(prompt="none") == "login_required"
 
 
+class TestTwoFactors:
+    """openid.md 96: the first acr that we know is what the app likes best."""
+
+    MFA = "http://localhost:8000/acr/mfa"
+
+    def test_session_of_one_factor_does_not_do(self, shop: Rp, ann: Account) -> None:
+        shop.open_session(ann)
+        sign_in_id_of(shop.authorize(acr_values=self.MFA))
+        assert shop.error(prompt="none", acr_values=self.MFA) == "interaction_required"
+        assert shop.code(acr_values=f"http://localhost:8000/acr/1fa {self.MFA}")
+
+    def test_session_of_two_factors_does_and_says_so(self, shop: Rp, ann: Account, clock: Clock) -> None:
+        means = Means(level=Level.MULTI_FACTOR, amr=("fed", "mfa"), auth_time=clock.now, provider="p")
+        shop.sign_in(shop.authorize(), ann, means)
+        told = shop.id_token(shop.tokens(shop.redeem(shop.code(acr_values=self.MFA))))
+        assert told["acr"] == self.MFA
+
+    def test_unknown_wishes_are_ignored(self, shop: Rp, ann: Account) -> None:
+        shop.open_session(ann)
+        assert shop.code(acr_values="urn:one urn:two")
+
+
 class TestContinueAndReturn:
     def test_finished_sign_in_answers_once(self, shop: Rp, ann: Account) -> None:
         begun = shop.authorize()
@@ -423,6 +450,32 @@ class TestActingTenant:
         shop.open_session(ann)
         answer = answer_of(shop.authorize(prompt="none", tenant="globex"))
         assert (answer["error"], answer["error_description"].split(":")[0]) == ("access_denied", "E_Not_Entitled")
+
+    def test_person_of_two_tenants_chooses_once_and_is_remembered(
+        self, register: Register, ann: Account, platform: Node, globex: Node, context: Context
+    ) -> None:
+        """decisions.md 10: by parameter, by choice, and with prompt=none that of the last grant of this session and app."""
+        memberships.add(context, globex, ann)
+        rp = register(platform)
+        begun = rp.authorize()
+        sign_in_id = sign_in_id_of(begun)
+        assert sign_in_id_of(rp.sign_in(begun, ann)) == sign_in_id
+        stored = sign_ins.get(context, platform, sign_in_id, rp.cookie(f"mg-t-{sign_in_id}"))
+        assert stored.due == "choose_tenant"
+        chosen = sign_ins.choose_tenant(context, platform, stored, "globex")
+        rp.browser.set_cookie(f"mg-{platform.id}", chosen.session_secret)
+        finished = rp.browser.get(rp.url(endpoints.AUTHORIZE_CONTINUE), query_string={"id": sign_in_id})
+        code = answer_of(finished)["code"]
+        for each, tenant in (
+            (code, "globex"),
+            (rp.code(prompt="none"), "globex"),
+            (rp.code(tenant="acme"), "acme"),
+            (rp.code(prompt="none"), "acme"),
+        ):
+            assert claims_of(rp.tokens(rp.redeem(each))["access_token"])["tenant"] == tenant
+        # Asked without prompt=none, the page with the choice comes, and no password is asked again.
+        again = sign_in_id_of(rp.authorize())
+        assert sign_ins.get(context, platform, again, rp.cookie(f"mg-t-{again}")).due == "choose_tenant"
 
     def test_nonce_of_each_request_is_its_own(self, shop: Rp, ann: Account) -> None:
         first, second = shop.open_session(ann), shop.code(nonce="other")

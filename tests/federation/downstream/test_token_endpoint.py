@@ -10,10 +10,11 @@ from werkzeug.test import TestResponse
 from gateway.domain.nodes import Node
 from gateway.domain.people import Account
 from gateway.http import endpoints
-from gateway.services import nodes, people, relying_parties
+from gateway.services import grants, nodes, people, relying_parties
 from gateway.services.context import Context
 from gateway.settings import Settings
 from gateway.storage import audit
+from gateway.storage.database import DatabaseUnavailable
 from tests.conftest import Clock
 from tests.federation.downstream.conftest import Register
 from tests.federation.downstream.rp import CALLBACK, VERIFIER, Rp, basic, claims_of
@@ -354,6 +355,23 @@ class TestForm:
 
     def test_large_form_is_refused_in_json(self, shop: Rp) -> None:
         assert error_of(shop.token(grant_type="refresh_token", refresh_token="x" * 70_000), 413)
+
+    def test_fault_of_ours_is_no_page_and_tells_nothing(self, shop: Rp, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise RuntimeError("a secret of ours")
+
+        monkeypatch.setattr(grants, "redeem_code", fail)
+        response = shop.redeem("x")
+        assert response.status_code == 500
+        assert response.mimetype == "application/problem+json"
+        assert "secret" not in response.text
+
+    def test_database_that_cannot_serve_is_said_in_json(self, shop: Rp, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise DatabaseUnavailable("locked")
+
+        monkeypatch.setattr(grants, "redeem_code", fail)
+        assert error_of(shop.redeem("x"), 503) == "temporarily_unavailable"
 
     def test_get_is_not_allowed(self, shop: Rp) -> None:
         assert shop.browser.get(shop.url(endpoints.TOKEN)).status_code == 405
