@@ -133,7 +133,7 @@ class TestAdding:
         assert (provider.vendor, provider.matching, provider.external_id_claim) == (Vendor.GENERIC, Criterion.EXTERNAL_ID, "employee_id")
         assert provider.active
 
-    def test_38_46_an_issuer_that_differs_by_a_slash_is_refused(self, context: Context, acme: Node) -> None:
+    def test_46_an_issuer_that_differs_by_a_slash_is_refused(self, context: Context, acme: Node) -> None:
         outside = Outside({f"{OKTA}/.well-known/openid-configuration": document(f"{OKTA}/")})
         refusal = refusal_of(context, outside, acme, new())
         assert refusal.code == "E_Idp_Config"
@@ -234,6 +234,13 @@ class TestTestingAndSwitching:
                 identity_providers.test_provider(context, outside, acme, corp)
             assert refused.value.code == "E_Idp_Config"
         assert identity_providers.get_provider(context, acme, "corp").tested_at is None
+
+    def test_a_test_fails_where_the_key_set_is_none(self, context: Context, acme: Node, corp: IdentityProvider) -> None:
+        outside = publishing(OKTA)
+        outside.documents[f"{OKTA}/keys"] = {"keys": "none"}
+        with pytest.raises(Refusal) as refused:
+            identity_providers.test_provider(context, outside, acme, corp)
+        assert refused.value.code == "E_Idp_Config"
 
     def test_a_test_pins_what_the_provider_signs_with_now(
         self, context: Context, acme: Node, corp: IdentityProvider, ec_key: ForgeKey

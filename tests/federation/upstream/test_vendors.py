@@ -131,6 +131,10 @@ class TestSeveralTenantsOfEntra:
         outside.answer = {"iss": f"{outside.issuer}/{OTHER_TENANT}/v2.0"}
         browser.refused("E_Token_Invalid", "answer, iss")
 
+    def test_a_logout_token_ends_nothing_where_no_one_issuer_is_named(self, browser: Browser, outside: Provider) -> None:
+        url = f"{browser.node.issuer}/federation/corp/backchannel-logout"
+        assert browser.client.post(url, base_url="http://localhost:8000", data={"logout_token": "a.b.c"}).status_code == 400
+
     @pytest.mark.parametrize("token", ["x", f"{encode(b'{}')}.{encode(b'no json')}.x", "a.!!!.c", f"a.{encode(b'[]')}.c"])
     def test_a_token_that_is_none_is_refused(self, browser: Browser, person: Account, outside: Provider, token: str) -> None:
         outside.tokens = {"id_token": token}
