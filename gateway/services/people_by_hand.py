@@ -13,7 +13,7 @@ from gateway.domain.errors import Refusal
 from gateway.domain.identity import Criterion
 from gateway.domain.locks import GuessPath, Lock
 from gateway.domain.nodes import Node
-from gateway.domain.people import Account, AccountType, Status, effective_status
+from gateway.domain.people import Account, AccountType, Status, effective_status, local_and_domain
 from gateway.domain.values import Instant, ProviderId
 from gateway.services import access, credentials, linking, locks, people, second_factor, sessions
 from gateway.services.context import Context
@@ -70,12 +70,11 @@ class Described:
 
 def hosted_login(context: Context, node: Node, user_name: str, domain: str) -> str:
     """Return the login of a user name at a domain that the node, or one above it, hosts; refuses any other domain."""
-    found = nodes.find_proved_domain(context.database, domain.casefold(), HOSTED)
-    if found is None or found.node not in {item.id for item in nodes.list_chain(context.database, node.id)}:
+    if _find_host(context, node, domain) is None:
         raise Refusal("E_Domain_Not_Allowed", field="domain", data={"domain": domain[:255]}, reason="no hosted domain of this tenant")
     if "@" in user_name:
         raise Refusal("E_Upn_Domain_Mismatch", field="user_name", data={"value": user_name[:255], "domain": domain})
-    return f"{user_name}@{found.name}"
+    return f"{user_name}@{domain.casefold()}"
 
 
 def create(
@@ -92,6 +91,7 @@ def create(
     _require_matching(new.matching)
     with context.database.transaction():
         account = people.create_person(context, node, new)
+        _add_hosted_name(context, node, account)
         for role in roles:
             access.grant_role(context, node.id, account, role)
         if contacts:
@@ -169,6 +169,23 @@ def list_people(context: Context, node: Node) -> list[Described]:
 def current(context: Context, account: Account) -> Account:
     """Return an account as it is stored now."""
     return stored_people.find_account(context.database, account.id) or account
+
+
+def _find_host(context: Context, node: Node, domain: str) -> Node | None:
+    """Return the node that hosts a domain, if it is this one or one above it."""
+    found = nodes.find_proved_domain(context.database, domain.casefold(), HOSTED) if domain else None
+    return next((item for item in nodes.list_chain(context.database, node.id) if found is not None and item.id == found.node), None)
+
+
+def _add_hosted_name(context: Context, node: Node, account: Account) -> None:
+    """Let the login work at the issuer of the node that hosts its domain too: names of that domain lead there (decisions.md 2, 20)."""
+    host = _find_host(context, node, local_and_domain(account.login)[1])
+    if host is None or host.namespace == account.namespace:
+        return
+    try:
+        stored_people.insert_name(context.database, host.namespace, account.login, account.id, HOSTED)
+    except Duplicate as error:
+        raise Refusal("E_Login_Taken", field="login", data={"value": account.login}) from error
 
 
 def _with_credentials(described: Described, now: Instant) -> Status:

@@ -3,10 +3,11 @@
 import pytest
 
 from gateway.domain.locks import GuessPath
-from gateway.domain.nodes import Node
+from gateway.domain.nodes import Node, NodeKind
 from gateway.domain.people import Account
-from gateway.services import access, credentials, domains, locks, people, second_factor
+from gateway.services import access, credentials, domains, locks, nodes, people, second_factor
 from gateway.services.context import Context
+from gateway.services.nodes import NewNode
 from gateway.storage import sessions as stored_sessions
 from tests.cli.conftest import Commands
 from tests.conftest import Clock
@@ -108,6 +109,21 @@ def test_a_user_name_at_a_hosted_domain_is_the_login(moongate: Commands, context
     assert moongate.json("user", "create", "--tenant", "acme", *at, *ANNA[2:])["login"] == "anna@hosted.example"
     twice = ("--user-name", "anna@hosted.example", "--domain", "hosted.example")
     assert moongate.refusal("user", "create", "--tenant", "acme", *twice, *ANNA[2:]) == "E_Upn_Domain_Mismatch"
+
+
+def test_a_login_at_a_domain_that_a_partner_hosts_works_at_the_partners_issuer_too(
+    moongate: Commands, context: Context, platform: Node
+) -> None:
+    partner = nodes.create_node(context, platform.id, NewNode("partner", "Partner", NodeKind.PARTNER))
+    shop = nodes.create_node(context, partner.id, NewNode("shop", "Shop", NodeKind.CUSTOMER))
+    domains.add(context, partner, "hosted.example", kind="hosted", assume_verified=True)
+    at = ("--user-name", "anna", "--domain", "hosted.example")
+    made = moongate.json("user", "create", "--tenant", "shop", *at, *ANNA[2:], "--temporary-password")
+    for node in (partner, shop):
+        assert credentials.check_password(context, node, "anna@hosted.example", made["temporary_password"]).code == ""
+    nodes.create_node(context, partner.id, NewNode("other", "Other", NodeKind.CUSTOMER))
+    second = ("--email", "x@mail.example", "--given-name", "A", "--family-name", "B")
+    assert moongate.refusal("user", "create", "--tenant", "other", *at, *second) == "E_Login_Taken"
 
 
 def test_a_domain_that_the_tenant_does_not_host_is_refused(moongate: Commands, context: Context, acme: Node, globex: Node) -> None:

@@ -166,6 +166,21 @@ def test_a_federated_sign_in_does_not_open_a_locked_password_path(context: Conte
     assert credentials.check_password(context, acme, "olaf", "wrong").code == "E_Locked_Out"
 
 
+def test_a_new_password_ends_every_session_that_was_open(context: Context, acme: Node, shop: RelyingParty) -> None:
+    olaf = add_person(context, acme, "olaf")
+    opened = [by_password(context, acme, shop, olaf) for _ in range(2)]
+    credentials.set_password(context, current(context, olaf), "seven loud geese land")
+    assert [session_of(context, sign_in).ended_at for sign_in in opened] == [context.now(), context.now()]
+
+
+def test_a_new_password_opens_a_path_that_guesses_had_locked(context: Context, acme: Node, shop: RelyingParty) -> None:
+    olaf = add_person(context, acme, "olaf")
+    for _ in range(10):
+        credentials.check_password(context, acme, "olaf", "wrong")
+    password, _ = credentials.issue_temporary_password(context, olaf)
+    assert credentials.check_password(context, acme, "olaf", password).code == ""
+
+
 def test_a_new_password_still_leaves_the_second_factor_to_prove(
     context: Context, acme: Node, shop: RelyingParty, mia: Account, secret: str
 ) -> None:
