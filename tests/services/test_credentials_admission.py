@@ -143,6 +143,28 @@ def test_an_administrators_lock_refuses_between_the_factors(
     assert (ended.refusal.code, ended.session) == ("E_Locked_Out", None)
 
 
+@pytest.mark.parametrize("path", list(Path))
+def test_an_administrators_lock_refuses_by_every_path(context: Context, acme: Node, shop: RelyingParty, path: Path) -> None:
+    olaf = add_person(context, acme, "olaf")
+    means = session_of(context, by_password(context, acme, shop, olaf)).means
+    attempt = Attempt(acme.id, path, client=shop, account=olaf.id, means=means)
+    assert isinstance(admission.admit(context, attempt), Admitted)
+    people.set_admin_lock(context, current(context, olaf), locked=True)
+    refusal = admission.admit(context, attempt)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.entry.page_status, refusal.entry.app_error) == ("E_Locked_Out", 423, "access_denied")
+
+
+@pytest.mark.parametrize("path", [Path.FEDERATED, Path.SESSION, Path.REFRESH])
+def test_automatic_locks_end_nothing_that_was_open(context: Context, acme: Node, shop: RelyingParty, path: Path) -> None:
+    olaf = add_person(context, acme, "olaf")
+    means = session_of(context, by_password(context, acme, shop, olaf)).means
+    for guess_path in GuessPath:
+        for _ in range(10):
+            locks.punish(context, locks.count_guess(context, olaf, "olaf", guess_path))
+    assert isinstance(admission.admit(context, Attempt(acme.id, path, client=shop, account=olaf.id, means=means)), Admitted)
+
+
 def test_an_automatic_lock_leaves_the_federated_path_open_and_an_administrators_closes_it(
     context: Context, acme: Node, shop: RelyingParty
 ) -> None:

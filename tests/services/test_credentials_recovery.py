@@ -19,7 +19,9 @@ from tests.factors import (
     current,
     enrol,
     refusal_of_code,
+    refused_codes,
     session_of,
+    trace_of,
 )
 
 
@@ -32,8 +34,18 @@ def test_each_recovery_code_works_once(context: Context, acme: Node, shop: Relyi
     assert session_of(context, progress.sign_in).means.level is Level.MULTI_FACTOR
     with pytest.raises(Refusal) as refused:
         second_factor.prove_recovery_code(context, acme, by_password(context, acme, shop, mia), codes[3])
-    assert refused.value.code == "E_Recovery_Code_Used"
+    assert (refused.value.code, refused.value.entry.page_status) == ("E_Recovery_Code_Used", 401)
     assert factors.count_recovery_codes(context.database, mia.id) == 9
+
+
+def test_a_used_recovery_code_leaves_its_code_in_trace_and_trail(context: Context, acme: Node, shop: RelyingParty, mia: Account) -> None:
+    _, codes = enrol(context, acme, shop, mia)
+    second_factor.prove_recovery_code(context, acme, by_password(context, acme, shop, mia), codes[0])
+    again = by_password(context, acme, shop, mia)
+    with pytest.raises(Refusal):
+        second_factor.prove_recovery_code(context, acme, again, codes[0])
+    assert refused_codes(context, again) == ["E_Recovery_Code_Used"]
+    assert trace_of(context, again, "E_Recovery_Code_Used").account == mia.id
 
 
 def test_recovery_codes_hold_80_bits_and_are_stored_hashed(context: Context, acme: Node, shop: RelyingParty, mia: Account) -> None:

@@ -149,6 +149,7 @@ def test_a_code_is_taken_once_and_no_older_one_after_it(
         refusal = refusal_of_code(context, acme, again, code_at(secret, context.now(), steps=steps))
         assert (refusal.code, refusal.reason) == ("E_Mfa_Invalid", "E_Mfa_Replayed")
     assert refused_codes(context, again) == ["E_Mfa_Replayed", "E_Mfa_Replayed"]
+    assert [trace.code for trace in audit.list_traces(context.database, again.correlation_id) if trace.code] == ["E_Mfa_Replayed"] * 2
 
 
 def test_of_parallel_uses_of_one_code_one_wins(context: Context, acme: Node, shop: RelyingParty, mia: Account, secret: str) -> None:
@@ -191,6 +192,7 @@ def test_five_wrong_codes_across_sign_ins_end_the_sign_in_and_lock_every_code_st
     assert locked.refusal is not None
     assert (locked.refusal.code, locked.session) == ("E_Mfa_Locked", None)
     assert refused_codes(context, other) == ["E_Mfa_Locked"]
+    assert trace_of(context, other, "E_Mfa_Locked").account == mia.id
     clock.advance(seconds=300)
     assert second_factor.prove_code(context, acme, by_password(context, acme, shop, mia), code_at(secret, context.now())).session_secret
 
