@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.domain.patch import PatchPolicy, Unknown
+from gateway.domain.schema import CORE_USER, ENTERPRISE_USER, USER, ResourceType
 
 
 class Rewrite(StrEnum):
@@ -50,6 +51,8 @@ class Profile:
     """Entra's validator sends `"Operations": []` and expects success (E25)."""
     duplicate_keys_refused: bool = False
     """Whether a JSON object that holds a key twice is refused."""
+    user: ResourceType = USER
+    """What people have: `strict` knows the schemas of RFC 7643 alone, without our own extension."""
     reduced_schema: bool = False
     """Whether /Schemas leaves out what Entra's "Test Schema" rejects (E27)."""
     member_check: bool = True
@@ -79,7 +82,9 @@ class Profile:
 _BY_RFC = frozenset({Rewrite.OP_LOWERED, Rewrite.NULL_UNASSIGNED})
 _ALL = frozenset(Rewrite)
 
-STRICT = Profile("strict", _BY_RFC, Unknown.REFUSE, duplicate_keys_refused=True, password_refused=True)
+_RFC_USER = ResourceType("User", "/Users", CORE_USER, (ENTERPRISE_USER,))
+
+STRICT = Profile("strict", _BY_RFC, Unknown.REFUSE, duplicate_keys_refused=True, user=_RFC_USER, password_refused=True)
 ENTRA = Profile("entra", _ALL, Unknown.DROP, empty_operations_ok=True, reduced_schema=True)
 OKTA = Profile("okta", _ALL - {Rewrite.UNQUOTED_LITERAL}, Unknown.DROP)
 LENIENT = Profile("lenient", _ALL, Unknown.IGNORE, empty_operations_ok=True, member_check=False, unique_group_names=False)

@@ -11,9 +11,9 @@ from gateway.domain.document import joined
 from gateway.domain.errors import Refusal
 from gateway.domain.patch import apply_patch
 from gateway.domain.projection import Projection, project
-from gateway.domain.schema import MOONGATE_URN, USER, JsonObject
+from gateway.domain.schema import MOONGATE_URN, JsonObject
 from gateway.services import person_views, provisioning
-from gateway.services.person_views import View, Wanted
+from gateway.services.person_views import Reader, View, Wanted
 from gateway.services.provisioning import Change, Rules, Seen
 from scim import listing, parameters
 from scim.exchange import Answer, Exchange, Found
@@ -22,11 +22,11 @@ from scim.normaliser import normalise_patch, normalise_resource
 
 def page(exchange: Exchange, *, start: int, count: int, root: bool) -> Found:
     """Return a page of the people in the connection's sight."""
-    tree, rewrites = parameters.filter_of(exchange, USER, root=root)
-    wanted = Wanted(tree, parameters.sorting_of(exchange, USER, root=root), start, count)
-    projection = parameters.projection_of(exchange, USER)
-    total, views = person_views.list_views(exchange.context, exchange.connection, exchange.base, wanted)
-    return Found(total, [_projected(view, projection) for view in views], rewrites)
+    tree, rewrites = parameters.filter_of(exchange, exchange.profile.user, root=root)
+    wanted = Wanted(tree, parameters.sorting_of(exchange, exchange.profile.user, root=root), start, count)
+    projection = parameters.projection_of(exchange, exchange.profile.user)
+    total, views = person_views.list_views(_reader(exchange), wanted)
+    return Found(total, [_projected(exchange, view, projection) for view in views], rewrites)
 
 
 def search(exchange: Exchange) -> Answer:
@@ -37,23 +37,23 @@ def search(exchange: Exchange) -> Answer:
 
 def read(exchange: Exchange, resource_id: str) -> Answer:
     """Answer one person, or 304 where the client has this version already."""
-    projection = parameters.projection_of(exchange, USER)
+    projection = parameters.projection_of(exchange, exchange.profile.user)
     view = _view(exchange, resource_id)
     _require_match(exchange, view)
     known = EntityTags.parse(exchange.if_none_match)
     if known is not None and known.matches(view.version):
         return Answer(304, headers={"ETag": view.version})
-    return Answer(200, _projected(view, projection), {"ETag": view.version, "Location": view.location})
+    return Answer(200, _projected(exchange, view, projection), {"ETag": view.version, "Location": view.location})
 
 
 def create(exchange: Exchange, body: JsonObject) -> Answer:
     """Answer POST: 201 with the person, or 409 where the name is taken."""
-    projection = parameters.projection_of(exchange, USER)
-    normalised = normalise_resource(body, USER, exchange.profile)
+    projection = parameters.projection_of(exchange, exchange.profile.user)
+    normalised = normalise_resource(body, exchange.profile.user, exchange.profile)
     seen = provisioning.create_provisioned(exchange.context, exchange.connection, exchange.node, normalised.document, _rules(exchange))
     view = _view(exchange, seen.account.id)
     headers = {"ETag": view.version, "Location": view.location}
-    answer = Answer(201, _projected(view, projection), headers, target=view.id, rewrites=normalised.rewrites + seen.notes)
+    answer = Answer(201, _projected(exchange, view, projection), headers, target=view.id, rewrites=normalised.rewrites + seen.notes)
     if parameters.wants_minimal(exchange) and projection is None:
         return replaced(answer, body=b"", headers=headers | {"Preference-Applied": "return=minimal"})
     return answer
@@ -61,12 +61,12 @@ def create(exchange: Exchange, body: JsonObject) -> Answer:
 
 def replace(exchange: Exchange, resource_id: str, body: JsonObject) -> Answer:
     """Answer PUT: what is left out is unassigned, but for `active`, the password and our own extension."""
-    normalised = normalise_resource(body, USER, exchange.profile)
+    normalised = normalise_resource(body, exchange.profile.user, exchange.profile)
     changed: list[str] = []
 
     def change(seen: Seen) -> JsonObject:
         document = {"id": seen.account.id} | normalised.document
-        changed.extend(_difference(seen, document))
+        changed.extend(_difference(_before(exchange, seen), document))
         return document
 
     return _changed(exchange, resource_id, _write(exchange, resource_id, change), normalised.rewrites, changed, status=200)
@@ -74,19 +74,18 @@ def replace(exchange: Exchange, resource_id: str, body: JsonObject) -> Answer:
 
 def patch(exchange: Exchange, resource_id: str, body: JsonObject) -> Answer:
     """Answer PATCH: all operations or none (RFC 7644 §3.5.2)."""
-    normalised = normalise_patch(body, USER, exchange.profile)
+    normalised = normalise_patch(body, exchange.profile.user, exchange.profile)
     changed: list[str] = []
     notes: list[str] = []
 
     def change(seen: Seen) -> JsonObject:
-        before = joined(seen.document(), external_id=seen.external_id, extension=seen.extension())
-        patched = apply_patch(before, normalised.operations, USER, exchange.profile.patch_policy)
+        before = _before(exchange, seen)
+        patched = apply_patch(before, normalised.operations, exchange.profile.user, exchange.profile.patch_policy)
         notes.extend(patched.notes)
-        changed.extend(_difference(seen, patched.document))
-        if MOONGATE_URN in before and MOONGATE_URN not in patched.document:
-            # Silence about our extension would keep it (a PUT that does not know it must not clear it); here it was taken away.
-            return patched.document | {MOONGATE_URN: {"federatedOnly": False}}
-        return patched.document
+        changed.extend(_difference(before, patched.document))
+        # Silence about these would keep them, because a PUT that does not name them must not change them; here they were taken away.
+        removed: JsonObject = {"active": None, MOONGATE_URN: {"federatedOnly": False}}
+        return patched.document | {name: value for name, value in removed.items() if name in before and name not in patched.document}
 
     seen = _write(exchange, resource_id, change)
     rewrites = (*normalised.rewrites, *(note for note in notes if note not in normalised.rewrites))
@@ -107,7 +106,7 @@ def _write(exchange: Exchange, resource_id: str, change: Change) -> Seen:
 
 def _changed(exchange: Exchange, resource_id: str, seen: Seen, rewrites: tuple[str, ...], changed: list[str], *, status: int) -> Answer:
     """Answer a change: with the person, or 204 where connection or client want none; `attributes` always gets the person (§3.5.2)."""
-    projection = parameters.projection_of(exchange, USER)
+    projection = parameters.projection_of(exchange, exchange.profile.user)
     view = _view(exchange, resource_id)
     headers = {"ETag": view.version, "Location": view.location}
     minimal = parameters.wants_minimal(exchange)
@@ -117,12 +116,17 @@ def _changed(exchange: Exchange, resource_id: str, seen: Seen, rewrites: tuple[s
         status = HTTPStatus.OK
     if minimal is not None:
         headers["Preference-Applied"] = "return=minimal" if status == HTTPStatus.NO_CONTENT else "return=representation"
-    body = b"" if status == HTTPStatus.NO_CONTENT else _projected(view, projection)
+    body = b"" if status == HTTPStatus.NO_CONTENT else _projected(exchange, view, projection)
     return Answer(int(status), body, headers, rewrites=rewrites + seen.notes, detail={"changed": changed} if changed else {})
 
 
 def _view(exchange: Exchange, resource_id: str) -> View:
-    return person_views.get_view(exchange.context, exchange.connection, exchange.base, resource_id)
+    return person_views.get_view(_reader(exchange), resource_id)
+
+
+def _reader(exchange: Exchange) -> Reader:
+    extended = exchange.profile.user.find_extension(MOONGATE_URN) is not None
+    return Reader(exchange.context, exchange.connection, exchange.base, extended=extended)
 
 
 def _precondition(exchange: Exchange, resource_id: str) -> Callable[[], None] | None:
@@ -147,16 +151,21 @@ def _require_match(exchange: Exchange, view: View) -> None:
         raise Refusal("E_Version_Conflict", reason="If-Match names another version")
 
 
-def _projected(view: View, projection: Projection | None) -> bytes:
+def _projected(exchange: Exchange, view: View, projection: Projection | None) -> bytes:
     """Return the part of a person that was asked for; the whole is answered from its bytes."""
-    return view.body if projection is None else orjson.dumps(project(orjson.loads(view.body), USER, projection))
+    return view.body if projection is None else orjson.dumps(project(orjson.loads(view.body), exchange.profile.user, projection))
 
 
 def _rules(exchange: Exchange) -> Rules:
     return Rules(refuse_password=exchange.profile.password_refused)
 
 
-def _difference(seen: Seen, wanted: JsonObject) -> list[str]:
+def _before(exchange: Exchange, seen: Seen) -> JsonObject:
+    """Return the whole document that a change starts from."""
+    extension = seen.extension() if exchange.profile.user.find_extension(MOONGATE_URN) else {}
+    return joined(seen.document(), external_id=seen.external_id, extension=extension)
+
+
+def _difference(before: JsonObject, wanted: JsonObject) -> list[str]:
     """Return the names of the attributes that differ, for the log; never their values."""
-    before = joined(seen.document(), external_id=seen.external_id, extension=seen.extension())
     return sorted(name for name in before.keys() | wanted.keys() if before.get(name) != wanted.get(name) and name not in {"schemas", "id"})

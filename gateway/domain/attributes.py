@@ -67,7 +67,8 @@ def canonical_extension(extension: Schema, value: Json, unknown: list[str]) -> J
     for key, part in value.items():
         attribute = extension.find(key)
         if attribute is None:
-            unknown.append(f"{extension.urn}:{key}")
+            # Clients built on scim2-models repeat `schemas` inside an extension's object; it says nothing there.
+            unknown += [] if key.lower() == "schemas" else [f"{extension.urn}:{key}"]
         elif attribute.mutability is not Mutability.READ_ONLY:
             found = canonical_value(attribute, part, f"{extension.urn}:{attribute.name}", unknown)
             if found is not None:

@@ -126,9 +126,9 @@ def _write_extension(document: JsonObject, extension: Schema, op: Op, value: Jso
     unknown: list[str] = []
     for key, part in value.items():
         attribute = extension.find(key)
-        if attribute is None:
+        if attribute is None and key.lower() != "schemas":
             unknown.append(f"{extension.urn}:{key}")
-        else:
+        elif attribute is not None:
             _write_unless_read_only(container, attribute, op, part, run)
     if unknown:
         settle_unknown(unknown, run, nothing_applied=len(unknown) == len(value))

@@ -301,7 +301,7 @@ MOONGATE_USER = Schema(
     (
         _read_only(Attribute("status")),
         _read_only(Attribute("signInMethod")),
-        Attribute("loginMatching"),
+        Attribute("loginMatching", canonical=("email", "custom-login", "external-id")),
         Attribute("customLogin"),
         Attribute("federatedOnly", Type.BOOLEAN),
         Attribute("mfaRequired", Type.BOOLEAN),

@@ -31,6 +31,18 @@ MOST_CANDIDATES = 1000
 
 
 @dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads, and how it is answered."""
+
+    context: Context
+    connection: Connection
+    base: str
+    """The SCIM base URL, absolute, without slash at the end."""
+    extended: bool = True
+    """Whether our own extension is part of the documents."""
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """One person as a connection sees it."""
 
@@ -53,21 +65,23 @@ class Wanted:
     count: int = 100
 
 
-def get_view(context: Context, connection: Connection, base: str, account_id: str) -> View:
-    """Return a person in the connection's sight; anybody else is as unknown as nobody. `base` is the SCIM base URL."""
+def get_view(reader: Reader, account_id: str) -> View:
+    """Return a person in the connection's sight; anybody else is as unknown as nobody."""
+    context, connection = reader.context, reader.connection
     row = person_rows.find_person_row(context.database, connection.node, connection.id, account_id, context.now())
     if row is None:
         raise Refusal("E_Resource_Not_Found", data={"value": account_id[:128]})
-    return _views(context, connection, base, [row])[0]
+    return _views(reader, [row])[0]
 
 
-def list_views(context: Context, connection: Connection, base: str, wanted: Wanted) -> tuple[int, list[View]]:
+def list_views(reader: Reader, wanted: Wanted) -> tuple[int, list[View]]:
     """Return how many people a search finds and the page that is wanted; refuses with `E_Too_Many` what would take a scan."""
+    context, connection = reader.context, reader.connection
     found = search.people_search(connection.node, connection.id, wanted.filter, wanted.sorting, now=context.now())
     if not found.exact:
-        return _tested(context, connection, base, wanted, found)
+        return _tested(reader, wanted, found)
     rows = _page(context, found, wanted)
-    return _total(context, connection, found, wanted, len(rows)), _views(context, connection, base, rows)
+    return _total(reader, found, wanted, len(rows)), _views(reader, rows)
 
 
 def _page(context: Context, found: search.PeopleSearch, wanted: Wanted) -> list[PersonRow]:
@@ -76,18 +90,18 @@ def _page(context: Context, found: search.PeopleSearch, wanted: Wanted) -> list[
     return search.list_person_rows(context.database, found, limit=wanted.count, offset=wanted.start - 1)
 
 
-def _total(context: Context, connection: Connection, found: search.PeopleSearch, wanted: Wanted, length: int) -> int:
+def _total(reader: Reader, found: search.PeopleSearch, wanted: Wanted, length: int) -> int:
     """Return the total: from the counters where there is no filter (decisions.md 45), from the page where it is the last one."""
     if wanted.filter is None:
-        return connections.total(context.database, connection.node, "User")
+        return connections.total(reader.context.database, reader.connection.node, "User")
     if 0 < length < wanted.count or (length == 0 and wanted.start == 1 and wanted.count):
         return wanted.start - 1 + length
-    return search.count_people(context.database, found)
+    return search.count_people(reader.context.database, found)
 
 
-def _tested(context: Context, connection: Connection, base: str, wanted: Wanted, found: search.PeopleSearch) -> tuple[int, list[View]]:
+def _tested(reader: Reader, wanted: Wanted, found: search.PeopleSearch) -> tuple[int, list[View]]:
     """Test what the database may find one by one, where it is little enough."""
-    rows = search.list_person_rows(context.database, found, limit=MOST_CANDIDATES + 1, offset=0)
+    rows = search.list_person_rows(reader.context.database, found, limit=MOST_CANDIDATES + 1, offset=0)
     if len(rows) > MOST_CANDIDATES:
         raise Refusal(
             "E_Too_Many",
@@ -95,7 +109,7 @@ def _tested(context: Context, connection: Connection, base: str, wanted: Wanted,
             data={"value": f"more than {MOST_CANDIDATES} candidates"},
             reason="no index answers the filter or the order",
         )
-    views = [(view, orjson.loads(view.body)) for view in _views(context, connection, base, rows)]
+    views = [(view, orjson.loads(view.body)) for view in _views(reader, rows)]
     hits = [(view, document) for view, document in views if wanted.filter is None or matches(wanted.filter, document, USER)]
     if wanted.sorting is not None:
         sorting = wanted.sorting
@@ -104,11 +118,17 @@ def _tested(context: Context, connection: Connection, base: str, wanted: Wanted,
     return len(hits), [view for view, _ in hits[first : first + wanted.count]]
 
 
-def _views(context: Context, connection: Connection, base: str, rows: Sequence[PersonRow]) -> list[View]:
-    homes = {home: _Home.of(nodes.list_chain(context.database, home)) for home in {row.home for row in rows}}
-    member_of = groups.groups_json_of_many(context.database, [row.id for row in rows], node_id=connection.node, base=base) if rows else {}
+def _views(reader: Reader, rows: Sequence[PersonRow]) -> list[View]:
+    if not rows:
+        return []
+    context, node = reader.context, reader.connection.node
+    homes = {home: _Home.of(nodes.list_chain(context.database, home)) for home in {row.home for row in rows}} if reader.extended else {}
+    member_of = groups.groups_json_of_many(context.database, [row.id for row in rows], node_id=node, base=reader.base)
     now = context.now()
-    return [_view(base, row, homes[row.home], member_of.get(row.id, b""), now=now) for row in rows]
+    return [
+        _view(reader.base, row, _extension_of(row, homes[row.home], now=now) if reader.extended else b"", member_of.get(row.id, b""))
+        for row in rows
+    ]
 
 
 _LEVELS = {NodeKind.PARTNER: "partner", NodeKind.DISTRIBUTOR: "distributor"}
@@ -133,11 +153,11 @@ class _Home:
         return cls(json.dumps(slugs, separators=(",", ":")), all(node.disabled_at is None for node in places))
 
 
-def _view(base: str, row: PersonRow, home: _Home, groups_json: bytes, *, now: Instant) -> View:
+def _extension_of(row: PersonRow, home: _Home, *, now: Instant) -> bytes:
     status = effective_status(row, tenant_enabled=home.enabled, now=now)
     if row.locked and status in {Status.ACTIVE, Status.MUST_CHANGE_PASSWORD}:
         status = Status.LOCKED_OUT
-    extension = _extension(
+    return _extension(
         status.value,
         row.provider_key or "password",
         row.matching or row.provider_matching or Criterion.EMAIL.value,
@@ -151,6 +171,9 @@ def _view(base: str, row: PersonRow, home: _Home, groups_json: bytes, *, now: In
         row.company_contacts,
         row.language,
     )
+
+
+def _view(base: str, row: PersonRow, extension: bytes, groups_json: bytes) -> View:
     spliced = b"%b|%b|%b" % (extension, groups_json, (row.external_id or "").encode())
     version = f'W/"{row.version}-{hashlib.blake2b(spliced, digest_size=6).hexdigest()}"'
     location = f"{base}/Users/{row.id}"

@@ -21,7 +21,10 @@ from gateway.storage.database import Duplicate
 from gateway.storage.identity_providers import SignInMethod
 
 Change = Callable[["Seen"], JsonObject]
-"""Takes what a connection sees of a person and returns the whole canonical document it wants instead; raises Refusal."""
+"""Takes what a connection sees of a person and returns the whole canonical document it wants instead; raises Refusal.
+
+A document without `active` leaves it as it is; with null it is unassigned, which lets the person in again.
+"""
 
 CONTACTS = ("Billing", "Technical", "Business")
 
@@ -144,12 +147,13 @@ def _apply(context: Context, connection: Connection, seen: Seen, document: JsonO
     if "active" not in document:
         # A document without `active` is silent about it: it must not let anybody in who was put out.
         fields = replace(fields, active=seen.account.active_by_scim)
-    parts = parted(document)
+    active = {} if document.get("active", "") is None else {"active": seen.account.enabled_by_admin and fields.active}
+    parts = parted({name: value for name, value in document.items() if name != "active"})
     after = replace(people.with_fields(seen.account, fields), managed_by=connection.id)
     after = _with_extension(context, after, parts.extension)
     if comparison_key(after.email) != comparison_key(seen.account.email):
         after = replace(after, email_validated_at=_validated(context, connection, after), self_registered=False)
-    stored = parts.stored | {"id": seen.account.id, "active": after.enabled}
+    stored = parts.stored | {"id": seen.account.id} | active
     account = people.store_person(context, seen.account, after, stored)
     if account.federated_only and not seen.account.federated_only:
         stored_credentials.delete_password(context.database, account.id)

@@ -13,7 +13,7 @@ from gateway.domain.query import And, AttributePath, Comparison, Filter, Not, Op
 from gateway.domain.schema import ENTERPRISE_URN, USER
 from gateway.services import person_views
 from gateway.services.context import Context
-from gateway.services.person_views import Wanted
+from gateway.services.person_views import Reader, Wanted
 from gateway.storage import search
 from tests.scim.people import ENTERPRISE_URN as ENTERPRISE
 from tests.scim.people import People
@@ -97,7 +97,7 @@ def _agrees(examples: int) -> Callable[[Callable[..., None]], Callable[..., None
 
 def _require_agreement(entra: People, context: Context, many: list[dict[str, Any]], tree: Filter) -> None:
     resolved = resolve(tree, USER)
-    total, views = person_views.list_views(context, entra.connection, entra.node.scim_base, Wanted(resolved, count=1000))
+    total, views = person_views.list_views(Reader(context, entra.connection, entra.node.scim_base), Wanted(resolved, count=1000))
     expected = {document["id"] for document in many if matches(resolved, document, USER)}
     assert {view.id for view in views} == expected
     assert total == len(expected)

@@ -47,7 +47,7 @@ def test_a01_the_service_provider_config_says_what_is_supported(strict: People) 
     assert config["authenticationSchemes"][0]["type"] == "oauthbearertoken"
 
 
-def test_a02_resource_types_and_schemas_are_lists_with_single_documents(strict: People) -> None:
+def test_a02_resource_types_and_schemas_are_lists_with_single_documents(strict: People, entra: People) -> None:
     types = strict.send("GET", "/ResourceTypes").json
     assert types["schemas"] == [LIST_URN]
     assert types["totalResults"] == len(types["Resources"]) == 2
@@ -55,10 +55,19 @@ def test_a02_resource_types_and_schemas_are_lists_with_single_documents(strict: 
     assert (user["endpoint"], user["schema"]) == ("/Users", CORE_USER_URN)
     assert user["meta"]["location"] == "http://localhost:8000/t/acme/scim/v2/ResourceTypes/User"
     schemas = strict.send("GET", "/Schemas").json
-    assert {CORE_USER_URN, ENTERPRISE_URN, MOONGATE_URN} <= {schema["id"] for schema in schemas["Resources"]}
+    assert {CORE_USER_URN, ENTERPRISE_URN} <= {schema["id"] for schema in schemas["Resources"]}
     assert strict.send("GET", f"/Schemas/{ENTERPRISE_URN}").json["id"] == ENTERPRISE_URN
     refused(strict.send("GET", "/ResourceTypes/Robot"), 404)
+    assert entra.send("GET", f"/Schemas/{MOONGATE_URN}").json["id"] == MOONGATE_URN
     refused(strict.send("GET", "/Schemas/urn:nobody"), 404)
+
+
+def test_strict_connections_know_the_schemas_of_the_rfc_alone(strict: People) -> None:
+    assert MOONGATE_URN not in strict.post(person()).text
+    assert MOONGATE_URN not in strict.send("GET", "/Schemas").text
+    assert MOONGATE_URN not in strict.send("GET", "/ResourceTypes").text
+    refused(strict.send("GET", f"/Schemas/{MOONGATE_URN}"), 404)
+    refused(strict.send("GET", "/Users?" + asking(filter=f"{MOONGATE_URN}:status pr")), 400, "invalidFilter")
 
 
 @pytest.mark.parametrize("path", ["Schemas", "ResourceTypes", "ServiceProviderConfig"])
