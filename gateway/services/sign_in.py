@@ -181,7 +181,7 @@ def choose_tenant(context: Context, node: Node, sign_in: SignIn, slug: str) -> P
 
 
 def list_choices(context: Context, node: Node, sign_in: SignIn) -> tuple[Place, ...]:
-    """Return the tenants the person may act in for the app, where a choice is due."""
+    """Return the tenants the person may act in for the app, where a choice is due or another tenant was asked for."""
     if sign_in.proof is None:
         return ()
     attempt = Attempt(
@@ -192,7 +192,9 @@ def list_choices(context: Context, node: Node, sign_in: SignIn) -> tuple[Place, 
         means=sign_in.proof.means,
     )
     granted = admission.load_facts(context, attempt).entitlement
-    return granted.choices if granted else ()
+    if granted is None or granted.acting is None:
+        return granted.choices if granted else ()
+    return granted.choices or (granted.acting,)
 
 
 def change_password(context: Context, node: Node, sign_in: SignIn, new_password: str) -> Progress:
@@ -261,7 +263,15 @@ def _admit(context: Context, node: Node, sign_in: SignIn, attempt: Attempt) -> P
             return _admitted(traced, node, sign_in, attempt, outcome)
         if outcome.entry.disclosure is Disclosure.NOBODY:
             return outcome
-        return Progress(refuse(context, sign_in, outcome), "")
+        return Progress(refuse(context, _known(traced, sign_in, attempt, outcome), outcome), "")
+
+
+def _known(context: Context, sign_in: SignIn, attempt: Attempt, refusal: Refusal) -> SignIn:
+    """Return the sign-in with its proof where only the tenant that was asked for is wrong, so that another one may be chosen."""
+    facts = admission.load_facts(context, attempt) if refusal.code == "E_Not_Entitled" else None
+    if facts is None or facts.account is None or facts.means is None:
+        return sign_in
+    return replace(sign_in, proof=Proof(facts.account.id, attempt.path, facts.means, context.now()))
 
 
 def _told(context: Context, sign_in: SignIn, progress: Progress | Refusal) -> Progress:

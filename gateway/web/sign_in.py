@@ -186,7 +186,11 @@ def refused(attempt: Attempt) -> Response:
         return leave_for(attempt, below(asker[0], SIGN_IN, id=asker[1]), title="Signing you in", label=asker[0].name)
     stored = attempt.sign_in.refusal
     refusal = Refusal(stored.code, data=stored.data) if stored else Refusal("E_Internal")
-    ways = {"other_account": True, "return_url": below(attempt.node, AUTHORIZE_RETURN, id=attempt.sign_in.id)}
+    ways = {
+        "other_account": True,
+        "return_url": below(attempt.node, AUTHORIZE_RETURN, id=attempt.sign_in.id),
+        "tenants": sign_ins.list_choices(attempt.context, attempt.node, attempt.sign_in),
+    }
     shown = errors.values(refusal, correlation_id=attempt.sign_in.correlation_id) | ways
     return page(attempt, "error.html", shown, status=refusal.entry.page_status)
 

@@ -28,13 +28,13 @@ from tests.sign_ins import (
     asserted,
     change,
     make_app,
-    make_member,
     make_person,
     make_provider,
     origin_of,
     path_of,
     prove_domain,
     query_of,
+    session_cookies,
     vouched,
 )
 from tests.web.conftest import Start
@@ -330,12 +330,28 @@ def test_whoever_came_too_late_may_still_tell_the_app(case: Case) -> None:
     require_told(case.browser, "E_Session_Expired", begun)
 
 
-def test_a_member_who_is_entitled_elsewhere_is_told_where(case: Case, globex: Node) -> None:
-    anna = make_person(case.context, case.acme, "anna.berg")
-    make_member(case.context, anna, globex)
-    by_provider(case, tenant="globex")
-    assert case.browser.page is not None
-    begun = by_provider(case, tenant="globex")
+def test_whoever_asked_for_the_wrong_tenant_may_go_on_in_the_right_one(case: Case) -> None:
+    make_person(case.context, case.acme, "anna.berg")
+    begun = by_provider(case, tenant="elsewhere")
     page = case.browser.open(below(case.acme, SIGN_IN, id=begun.sign_in.id))
     assert case.browser.error == "E_Not_Entitled"
-    assert "Acme Ltd" in page.text
+    assert "You do have access in: Acme Ltd." in page.text
+    case.browser.submit("/sign-in/tenant", tenant="acme")
+    assert case.browser.gone_to == f"/t/acme/oauth2/authorize/continue?id={begun.sign_in.id}"
+
+
+@pytest.mark.parametrize("of_account", [{"enabled_by_admin": False}, {"mfa_required": True}])
+def test_the_choice_after_a_refusal_passes_the_whole_chain(case: Case, of_account: dict[str, Any]) -> None:
+    anna = make_person(case.context, case.acme, "anna.berg")
+    begun = by_provider(case, tenant="elsewhere")
+    case.browser.open(below(case.acme, SIGN_IN, id=begun.sign_in.id))
+    change(case.context, anna, **of_account)
+    case.browser.submit("/sign-in/tenant", tenant="acme")
+    assert case.browser.gone_to == ""
+    assert session_cookies(case.browser.client) == set()
+
+
+def test_any_other_refusal_offers_no_tenant(case: Case) -> None:
+    change(case.context, make_person(case.context, case.acme, "anna.berg"), enabled_by_admin=False)
+    begun = by_provider(case)
+    assert "/sign-in/tenant" not in case.browser.open(below(case.acme, SIGN_IN, id=begun.sign_in.id)).text
