@@ -40,7 +40,8 @@ def _alive(context: Context, session: Session) -> bool:
     account = people.find_account(context.database, session.account)
     if account is None or not may_stay(account, now):
         return False
-    return session.epoch == chain_epoch(issuer_chain) + chain_epoch(nodes.list_chain(context.database, account.home))
+    home_chain = issuer_chain if account.home == session.node else nodes.list_chain(context.database, account.home)
+    return session.epoch == chain_epoch(issuer_chain) + chain_epoch(home_chain)
 
 
 def list_of_account(context: Context, account_id: AccountId) -> list[Session]:

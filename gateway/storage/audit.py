@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 
 from gateway.domain.admission import TraceStep
 from gateway.domain.audit import Actor, Event
@@ -106,8 +106,10 @@ def insert_outbox(database: Database, row_id: str, event: Event, *, at: Instant)
 
 def insert_trace(database: Database, trace: Trace) -> None:
     """Add the chain of an attempt."""
-    values = asdict(trace) | {"chain": json.dumps([asdict(step) for step in trace.chain], separators=(",", ":"), default=list)}
-    database.write(_INSERT_TRACE, **values)
+    # Written out: `asdict` copies every step and its detail twice over, which cost a tenth of a sign-in's time.
+    chain = [{"step": step.step, "outcome": step.outcome, "detail": dict(step.detail)} for step in trace.chain]
+    values = {field.name: getattr(trace, field.name) for field in fields(trace)}
+    database.write(_INSERT_TRACE, **values | {"chain": json.dumps(chain, separators=(",", ":"), default=list)})
 
 
 def list_traces(database: Database, correlation_id: str) -> list[Trace]:

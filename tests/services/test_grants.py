@@ -13,7 +13,7 @@ from gateway.domain.sign_in import Path
 from gateway.services import admission, grants, nodes, people, relying_parties, sessions
 from gateway.services.admission import Admitted, Attempt
 from gateway.services.context import Context
-from gateway.services.grants import GrantRejected, TargetRejected
+from gateway.services.grants import GrantRejected, ScopeWidened, TargetRejected
 from gateway.services.people import NewPerson
 from gateway.services.relying_parties import NewRelyingParty
 from gateway.storage import audit
@@ -118,6 +118,30 @@ def test_resource_that_was_not_granted_is_no_target(context: Context, acme: Node
     code = code_for(context, acme, shop, session)
     with pytest.raises(TargetRejected):
         redeem(context, acme, shop, code, resource="https://other.example")
+
+
+def test_refresh_token_is_good_for_its_own_app_at_its_own_issuer(
+    context: Context, acme: Node, globex: Node, shop: RelyingParty, session: Session
+) -> None:
+    issued = redeem(context, acme, shop, code_for(context, acme, shop, session))
+    new = NewRelyingParty("Other", [CALLBACK], roleless=True)
+    for node in (acme, globex):
+        other, _ = relying_parties.register(context, node.id, new)
+        with pytest.raises(GrantRejected):
+            grants.refresh(context, node, other, issued.refresh_token)
+    assert grants.refresh(context, acme, shop, issued.refresh_token).refresh_token
+
+
+def test_refresh_that_asks_for_more_is_refused_before_the_token_is_used(
+    context: Context, acme: Node, shop: RelyingParty, session: Session
+) -> None:
+    issued = redeem(context, acme, shop, code_for(context, acme, shop, session))
+    with pytest.raises(ScopeWidened):
+        grants.refresh(context, acme, shop, issued.refresh_token, scope=("openid", "email"))
+    with pytest.raises(TargetRejected):
+        grants.refresh(context, acme, shop, issued.refresh_token, resource="https://other.example")
+    stored = context.database.script("SELECT rotated_at FROM refresh_token")
+    assert stored == [(None,)]
 
 
 def test_live_grant_is_found_at_its_own_issuer_only(
