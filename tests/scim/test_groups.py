@@ -81,6 +81,8 @@ def test_a_lenient_connection_keeps_unknown_members_and_repeated_names(client: F
     first, second = lenient.group("Team", nobody), lenient.group("Team")
     assert first != second
     assert lenient.send("GET", f"/Groups/{first}").json["members"] == [{"value": nobody}]
+    lenient.patch(second, {"op": "add", "path": "members", "value": [{"value": nobody, "display": "Nobody", "type": "User"}]})
+    assert lenient.send("GET", f"/Groups/{second}").json["members"] == [{"value": nobody, "display": "Nobody"}]
 
 
 def test_the_same_external_id_is_taken_once_by_a_connection(entra: Directory) -> None:
@@ -169,6 +171,7 @@ def test_versions_guard_writes_and_spare_reads(entra: Directory, context: Contex
     assert entra.send("GET", f"/Groups/{group}", If_None_Match='W/"2"').status_code == 304
     assert entra.send("GET", f"/Groups/{group}", If_None_Match='W/"1"').status_code == 200
     body = {"schemas": [CORE_GROUP_URN], "displayName": "Crew"}
+    assert entra.send("PUT", f"/Groups/{group}", body, If_None_Match='W/"2"').status_code == 412
     assert entra.send("PUT", f"/Groups/{group}", body, If_Match='W/"1"').status_code == 412
     assert entra.send("DELETE", f"/Groups/{group}", If_Match='W/"1"').status_code == 412
     assert entra.send("DELETE", f"/Groups/{group}", If_Match="*").status_code == 204
@@ -250,6 +253,16 @@ def test_a_search_at_the_base_finds_groups_beside_people(entra: Directory, conte
     assert either["totalResults"] == 2
     groups_alone = entra.send("GET", '/?filter=meta.resourceType eq "Group"&sortBy=userName').json
     assert [resource["displayName"] for resource in groups_alone["Resources"]] == ["Team"]
+
+
+def test_pingfederate_finds_a_group_by_turning_all_pages(entra: Directory, clock: Clock) -> None:
+    for number in range(7):
+        entra.group(f"Team {number}")
+        clock.advance(seconds=1)
+    found: list[str] = []
+    while page := entra.send("GET", f"/Groups?startIndex={len(found) + 1}&count=3").json["Resources"]:
+        found += [resource["displayName"] for resource in page]
+    assert found == [f"Team {number}" for number in range(7)]
 
 
 def test_searches_by_post_answer_like_those_by_get(entra: Directory) -> None:

@@ -76,6 +76,16 @@ def test_one_member_costs_the_same_in_a_group_of_any_size(entra: Directory, cont
     assert {sql.split()[0] for sql in ran[large] if "group_member" in sql} == {"INSERT", "DELETE"}
 
 
+def test_ipsie_fifty_and_more_operations_are_one_change(entra: Directory, context: Context, acme: Node) -> None:
+    crowd = [person.id for person in people_at(context, acme, 60)]
+    group = entra.group("Team", *crowd[:5])
+    operations = [{"op": "add", "path": "members", "value": [{"value": member}]} for member in crowd[5:]]
+    assert entra.patch(group, *operations, {"op": "remove", "path": f'members[value eq "{crowd[0]}"]'}).status_code == 204
+    assert (entra.members(group), entra.etag(group)) == (set(crowd[1:]), 'W/"2"')
+    told = context.database.script("SELECT count(*) FROM outbox WHERE type = 'group.changed'")
+    assert told == [(1,)]
+
+
 def test_a_full_push_writes_the_difference_alone(entra: Directory, context: Context, acme: Node) -> None:
     crowd = [person.id for person in people_at(context, acme, 200)]
     group = entra.group("Team", *crowd[:150])

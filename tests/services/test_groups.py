@@ -233,6 +233,12 @@ def test_a_name_that_may_repeat_for_one_connection_is_taken_for_the_others(conte
     assert refused.value.code == "E_Group_Name_Taken"
 
 
+def test_a_name_that_repeats_is_no_name_for_a_command(context: Context, acme: Node, connection: Connection, team: Group) -> None:
+    groups.create_group(context, acme, Wanted("team", None), connection=connection, rules=LENIENT)
+    with pytest.raises(Refusal, match="more than one"):
+        groups.get_group_by_name(context, acme, "Team")
+
+
 def test_an_external_id_belongs_to_one_group_of_a_connection(context: Context, acme: Node, connection: Connection, team: Group) -> None:
     with pytest.raises(Refusal) as refused:
         groups.create_group(context, acme, Wanted("Other", "t-1"), connection=connection)

@@ -8,7 +8,7 @@ import pytest
 from gateway.domain.document import Meta
 from gateway.domain.errors import Refusal
 from gateway.domain.filter import matches, resolve
-from gateway.domain.groups import AddMembers, Group, splice_group
+from gateway.domain.groups import AddMembers, Group, GroupId, splice_group
 from gateway.domain.nodes import Node, NodeKind
 from gateway.domain.query import parse_filter
 from gateway.domain.schema import GROUP
@@ -21,6 +21,7 @@ from gateway.services.groups import Wanted
 from gateway.services.nodes import NewNode
 from gateway.storage import group_members, group_search
 from gateway.storage import groups as stored
+from gateway.storage.database import Duplicate
 from gateway.storage.tables.groups import ScimGroup
 from gateway.storage.text_list import TextList
 from tests.conftest import Clock
@@ -254,6 +255,13 @@ def test_a_changed_group_is_stored_only_over_the_version_that_was_read(context: 
     renamed = replace(group, display_name="Other", version=2)
     assert stored.change_group(context.database, renamed, expected_version=1)
     assert not stored.change_group(context.database, renamed, expected_version=1)
+
+
+def test_of_two_who_claim_a_name_at_once_the_database_lets_one_in(context: Context, acme: Node) -> None:
+    group = groups.create_group(context, acme, Wanted("Team", None)).seen.group
+    with pytest.raises(Duplicate):
+        stored.insert_group(context.database, replace(group, id=GroupId("another")))
+    stored.insert_group(context.database, replace(group, id=GroupId("a third"), claimed_name=None))
 
 
 def test_a_list_of_texts_is_one_value_on_both_engines(context: Context) -> None:
