@@ -1,12 +1,13 @@
 """One identity provider as we talk to it in one request."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from federation.upstream.metadata import Published
 from gateway.domain.errors import Refusal
 from gateway.domain.identity import IdentityProvider
 from gateway.domain.nodes import Node
-from gateway.domain.ports import HttpFetcher
+from gateway.domain.ports import HttpFetcher, Reply
 from gateway.domain.provider_metadata import ProviderMetadata
 from gateway.domain.vendors import FACTS, VendorFacts
 from gateway.http import endpoints
@@ -39,9 +40,9 @@ class Party:
         """Return what it publishes about itself, or refuse."""
         return self.published.get_metadata(self.node, self.provider)
 
-    def get_secret(self) -> str:
-        """Return our secret at it."""
-        return identity_providers.get_client_secret(self.context, self.provider)
+    def ask_for_tokens(self, endpoint: str, form: Mapping[str, str]) -> Reply:
+        """Return what its token endpoint answers to `form`, sent with our proof of who we are. Raises Unreachable."""
+        return identity_providers.ask_for_tokens(self.context, self.fetcher, self.node, self.provider, endpoint=endpoint, form=form)
 
     def refusal(self, code: str, reason: str, **data: str) -> Refusal:
         """Return a refusal that names the provider; `reason` goes into the trace, `data` may be shown."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from federation.upstream.party import Party
-from gateway.domain.identity import Assertion, AuthMethod, Criterion, Vendor, looked_for
+from gateway.domain.identity import Assertion, Criterion, Vendor, looked_for
 from gateway.domain.ports import Oversized, Reply, Unreachable
 from gateway.domain.provider_metadata import TENANT_PLACEHOLDER, ProviderMetadata
 from gateway.domain.sign_in import UpstreamLeg
@@ -52,15 +52,8 @@ def _exchange(party: Party, metadata: ProviderMetadata, code: str, leg: Upstream
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": party.redirect_uri}
     if metadata.takes_pkce:
         form["code_verifier"] = leg.verifier
-    credentials = (party.provider.client_id, party.get_secret())
-    basic = party.provider.auth_method is AuthMethod.BASIC
-    if not basic:
-        form |= {"client_id": credentials[0], "client_secret": credentials[1]}
     try:
-        reply = party.fetcher.post_form(
-            metadata.token_endpoint, form, private_outbound=party.node.private_outbound, auth=credentials if basic else None
-        )
-        return _read_tokens(party, metadata, reply)
+        return _read_tokens(party, metadata, party.ask_for_tokens(metadata.token_endpoint, form))
     except Oversized as error:
         raise party.refusal("E_Token_Invalid", f"token endpoint: {error.reason}") from error
     except Unreachable as error:

@@ -4,7 +4,7 @@ What calls the outside takes the fetcher as an argument and never runs inside a 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from gateway.domain.errors import Refusal
 from gateway.domain.identity import AuthMethod, Criterion, EmailTrust, IdentityProvider, Vendor
 from gateway.domain.nodes import Node
 from gateway.domain.people import has_controls, require_text
-from gateway.domain.ports import HttpFetcher, Unreachable
+from gateway.domain.ports import HttpFetcher, Reply, Unreachable
 from gateway.domain.provider_metadata import (
     TENANT_PLACEHOLDER,
     MetadataRejected,
@@ -31,6 +31,8 @@ from gateway.tokens.verification import ALGORITHMS, KeySet, import_key_set
 
 _KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _TENANT_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_UNKNOWN_CLIENT = ("invalid_client", "unauthorized_client")
+"""What a token endpoint says to a client that it does not know (RFC 6749 §5.2)."""
 _PURPOSE = "client secret of a provider"
 
 
@@ -148,7 +150,7 @@ def change_provider(context: Context, provider: IdentityProvider, changes: Chang
 
 
 def test_provider(context: Context, fetcher: HttpFetcher, node: Node, provider: IdentityProvider) -> Tested:
-    """Fetch the provider's discovery document and keys anew, and note that they are in order; refuses with what is wrong.
+    """Fetch the provider's discovery document and keys anew, ask whether it knows us, and note that all is in order, or refuse.
 
     An administrator who tests accepts what the provider signs with now: the algorithms are pinned anew.
     """
@@ -158,6 +160,7 @@ def test_provider(context: Context, fetcher: HttpFetcher, node: Node, provider: 
     if not usable:
         faults = ", ".join(key.fault for key in keys.keys if key.fault) or "it holds none"
         raise Refusal("E_Idp_Config", data={"provider": provider.name}, reason=f"no key of {metadata.jwks_uri} can be used: {faults}")
+    _require_known_client(context, fetcher, node, provider, metadata)
     tested = replace(provider, tested_at=context.now(), algorithms=_pinned(metadata))
     with context.database.transaction():
         identity_providers.change_provider(context.database, tested)
@@ -221,6 +224,20 @@ def get_client_secret(context: Context, provider: IdentityProvider) -> str:
     return context.keyring.unwrap(wrapped, purpose=_PURPOSE, owner=provider.id).decode()
 
 
+def ask_for_tokens(
+    context: Context, fetcher: HttpFetcher, node: Node, provider: IdentityProvider, *, endpoint: str, form: Mapping[str, str]
+) -> Reply:
+    """Post `form` to a provider's token endpoint, with our proof of who we are, and return the answer, whatever it says.
+
+    Raises Unreachable.
+    """
+    client_id, secret = provider.client_id, get_client_secret(context, provider)
+    if provider.auth_method is AuthMethod.BASIC:
+        return fetcher.post_form(endpoint, form, private_outbound=node.private_outbound, auth=(client_id, secret))
+    proof = {"client_id": client_id, "client_secret": secret}
+    return fetcher.post_form(endpoint, {**form, **proof}, private_outbound=node.private_outbound)
+
+
 def fetch_metadata(fetcher: HttpFetcher, node: Node, issuer: str) -> ProviderMetadata:
     """Return what the provider of an issuer publishes about itself, fetched now; refuses with `E_Idp_Unreachable` or `E_Idp_Config`."""
     url = discovery_url(issuer)
@@ -267,6 +284,21 @@ def _require_new(new: NewProvider) -> None:
     if not is_issuer(new.issuer):
         raise Refusal("E_Field_Invalid", field="issuer", data={"field": "issuer", "rule": "an http(s) URL without query and fragment"})
     _require_tenants(new)
+
+
+def _require_known_client(
+    context: Context, fetcher: HttpFetcher, node: Node, provider: IdentityProvider, metadata: ProviderMetadata
+) -> None:
+    """Refuse a client id or secret that the provider does not know; asked with a code that nobody gave, so nothing else can come of it."""
+    form = {"grant_type": "authorization_code", "code": "moongate-test", "redirect_uri": node.issuer}
+    try:
+        reply = ask_for_tokens(context, fetcher, node, provider, endpoint=metadata.token_endpoint, form=form)
+    except Unreachable as error:
+        data = {"provider": provider.name, "value": metadata.token_endpoint}
+        raise Refusal("E_Idp_Unreachable", data=data, reason=f"{metadata.token_endpoint}: {error.reason}") from error
+    told = next((code for code in _UNKNOWN_CLIENT if code.encode() in reply.body), "")
+    if told:
+        raise Refusal("E_Idp_Config", data={"provider": provider.name, "value": told}, reason=f"the token endpoint says {told}")
 
 
 def _require_tenants(new: NewProvider) -> None:

@@ -33,6 +33,8 @@ class Outside:
     def __init__(self, documents: Mapping[str, Mapping[str, object]]) -> None:
         self.documents = dict(documents)
         self.asked: list[tuple[str, bool]] = []
+        self.tokens = Reply(400, {}, b'{"error":"invalid_grant"}')
+        """What the token endpoint says."""
 
     def get_json(self, url: str, *, private_outbound: bool, bearer: str | None = None) -> Mapping[str, object]:
         self.asked.append((url, private_outbound))
@@ -41,7 +43,10 @@ class Outside:
         return self.documents[url]
 
     def post_form(self, url: str, form: Mapping[str, str], *, private_outbound: bool, auth: tuple[str, str] | None = None) -> Reply:
-        raise AssertionError(url)
+        self.asked.append((url, private_outbound))
+        if self.tokens.status >= 500:
+            raise Unreachable("token endpoint down")
+        return self.tokens
 
 
 def document(issuer: str, **changes: Any) -> dict[str, Any]:
@@ -233,6 +238,24 @@ class TestTestingAndSwitching:
             with pytest.raises(Refusal) as refused:
                 identity_providers.test_provider(context, outside, acme, corp)
             assert refused.value.code == "E_Idp_Config"
+        assert identity_providers.get_provider(context, acme, "corp").tested_at is None
+
+    @pytest.mark.parametrize(
+        ("reply", "code"),
+        [
+            (Reply(401, {}, b'{"error":"invalid_client","error_description":"AADSTS7000215"}'), "E_Idp_Config"),
+            (Reply(400, {}, b'{"error":"unauthorized_client"}'), "E_Idp_Config"),
+            (Reply(502, {}, b""), "E_Idp_Unreachable"),
+        ],
+    )
+    def test_a_test_fails_where_the_provider_does_not_know_us(
+        self, context: Context, acme: Node, corp: IdentityProvider, rsa_key: ForgeKey, reply: Reply, code: str
+    ) -> None:
+        outside = publishing(OKTA, rsa_key)
+        outside.tokens = reply
+        with pytest.raises(Refusal) as refused:
+            identity_providers.test_provider(context, outside, acme, corp)
+        assert refused.value.code == code
         assert identity_providers.get_provider(context, acme, "corp").tested_at is None
 
     def test_a_test_fails_where_the_key_set_is_none(self, context: Context, acme: Node, corp: IdentityProvider) -> None:
