@@ -7,6 +7,9 @@ import peewee as pw
 
 from gateway.storage.database import place
 
+_SQLITE = "(SELECT value FROM json_each(", "))"
+_POSTGRES = "(SELECT jsonb_array_elements_text(", "::jsonb))"
+
 
 class TextList(pw.Node):
     """The texts of the JSON list that is bound at a place, as a query of one column: the right side of `IN`."""
@@ -17,9 +20,9 @@ class TextList(pw.Node):
 
     def __sql__(self, ctx: pw.Context) -> pw.Context:
         """Write the query in the engine's words; psycopg's parameters are `%s`."""
-        if ctx.state.param == "%s":
-            return ctx.literal("(SELECT jsonb_array_elements_text(").sql(self._place).literal("::jsonb))")
-        return ctx.literal("(SELECT value FROM json_each(").sql(self._place).literal("))")
+        opening, closing = _POSTGRES if ctx.state.param == "%s" else _SQLITE
+        written: pw.Context = ctx.literal(opening).sql(self._place).literal(closing)
+        return written
 
 
 def bound(texts: Iterable[str]) -> str:
