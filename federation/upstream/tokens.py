@@ -104,7 +104,7 @@ def _expected_issuer(party: Party, unverified_token: str) -> str:
 
 def _unverified_claims(unverified_token: str) -> Mapping[str, object]:
     """Return a token's payload before anything of it is believed; empty where it has none."""
-    payload = unverified_token.split(".")[1] if unverified_token.count(".") == 2 else ""  # noqa: PLR2004 -- header.payload.signature
+    payload = unverified_token.split(".")[1] if unverified_token.count(".") == 2 else ""  # noqa: PLR2004 -- a compact JWS has three parts
     try:
         return parse_object(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     except (binascii.Error, ValueError):
