@@ -99,7 +99,7 @@ def _granted_scope(context: Context, node: Node, parameters: Parameters) -> tupl
     if parameters["response_type"] != "code":
         raise Unanswerable("unsupported_response_type", "The response_type is code.")
     try:
-        grant: CodeGrant = ProviderServer(context, node).get_consent_grant(ProviderRequest(parameters))  # type: ignore[no-untyped-call]  # authlib's stubs
+        grant: CodeGrant = ProviderServer(context, node).get_consent_grant(ProviderRequest(parameters))  # type: ignore[no-untyped-call]  # untyped in authlib's stubs
     except OAuth2Error as error:
         raise Unanswerable(error.error or "invalid_request", error.get_error_description() or "The request is invalid.") from error
     return tuple((grant.request.scope or "").split())

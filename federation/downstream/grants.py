@@ -56,7 +56,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):
     TOKEN_ENDPOINT_AUTH_METHODS = METHODS
     request: ProviderRequest
 
-    def query_authorization_code(self, code: str, client: Any) -> Redeemed | None:  # noqa: ANN401 -- authlib's signature
+    def query_authorization_code(self, code: str, client: Any) -> Redeemed | None:  # noqa: ANN401 -- the signature is authlib's
         """Take the code: it, its app, its redirect URI and PKCE are judged in one transaction, so that 20 callers get one answer."""
         form = self.request.form
         try:
@@ -124,7 +124,7 @@ class RefreshGrant(grants.RefreshTokenGrant):
         """Return the person; admission let them in again when the token was rotated."""
         return refresh_token.issued.account
 
-    def issue_token(self, user: Account, refresh_token: Any) -> dict[str, Any]:  # noqa: ARG002, ANN401 -- authlib's signature
+    def issue_token(self, user: Account, refresh_token: Any) -> dict[str, Any]:  # noqa: ARG002, ANN401 -- the signature is authlib's
         """Return the answer's tokens; a refreshed ID token holds no nonce (OIDC Core §12.2)."""
         return tokens.issue(self.server.context, self.server.node, self.request.client.party, refresh_token.issued, nonce="")
 

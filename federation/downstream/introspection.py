@@ -18,7 +18,7 @@ class Introspection(IntrospectionEndpoint):
     CLIENT_AUTH_METHODS = METHODS
     SUPPORTED_TOKEN_TYPES = ("access_token", "refresh_token")
 
-    def check_params(self, request: ProviderRequest, client: Client) -> None:  # noqa: ARG002 -- authlib's signature
+    def check_params(self, request: ProviderRequest, client: Client) -> None:  # noqa: ARG002 -- the signature is authlib's
         """Demand a token; an unknown hint is ignored (RFC 7009 §2.1)."""
         bearer.require_token(request.form)
 
@@ -26,7 +26,7 @@ class Introspection(IntrospectionEndpoint):
         """Return the live token, or None."""
         return bearer.find_known(self.server.context, self.server.node, token_string)
 
-    def check_permission(self, token: Known, client: Client, request: ProviderRequest) -> bool:  # noqa: ARG002 -- authlib's signature
+    def check_permission(self, token: Known, client: Client, request: ProviderRequest) -> bool:  # noqa: ARG002 -- the signature is authlib's
         """Return whether this app may know: its own tokens, and those meant for a resource registered for it (openid.md 35)."""
         return token.client_id == client.party.client_id or bool(set(token.audience) & set(client.party.resources))
 

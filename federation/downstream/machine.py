@@ -60,14 +60,14 @@ def token() -> Response:
 def introspect() -> Response:
     """The introspection endpoint (RFC 7662)."""
     server, asked = _server(), _form()
-    return _refused(server, asked) or cast(Response, server.create_endpoint_response("introspection", asked))  # type: ignore[no-untyped-call]  # authlib's stubs
+    return _refused(server, asked) or cast(Response, server.create_endpoint_response("introspection", asked))  # type: ignore[no-untyped-call]  # untyped in authlib's stubs
 
 
 @answered_in_json
 def revoke() -> Response:
     """The revocation endpoint (RFC 7009)."""
     server, asked = _server(), _form()
-    return _refused(server, asked) or cast(Response, server.create_endpoint_response("revocation", asked))  # type: ignore[no-untyped-call]  # authlib's stubs
+    return _refused(server, asked) or cast(Response, server.create_endpoint_response("revocation", asked))  # type: ignore[no-untyped-call]  # untyped in authlib's stubs
 
 
 def _server() -> ProviderServer:

@@ -17,7 +17,7 @@ class ProviderRequest(OAuth2Request):
     def __init__(self, parameters: Parameters) -> None:
         """Take the parameters of the current request."""
         # Whether http is enough is decided by the stored issuer; authlib would judge by the Host header's scheme behind a proxy.
-        super().__init__(request.method, "https://issuer.invalid/", headers=dict(request.headers))
+        super().__init__(request.method, "https://issuer.invalid/")
         self.parameters = parameters
         self.payload = BasicOAuth2Payload(dict(parameters))
 

@@ -48,7 +48,7 @@ class ProviderServer(AuthorizationServer):
         self,
         request: ProviderRequest,
         methods: object,
-        endpoint: str = "token",  # noqa: ARG002 -- authlib's signature
+        endpoint: str = "token",  # noqa: ARG002 -- the signature is authlib's
     ) -> Client:
         """Return the app that proved itself; where only apps with a secret are served, one without is refused."""
         party = client_authentication.authenticate(self.context, self.node, request.parameters)

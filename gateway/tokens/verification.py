@@ -208,7 +208,7 @@ def verify_client_assertion(
 
 def read_unverified_subject(unverified_token: str) -> str:
     """Return whom a token claims to speak of, to find the keys to verify it with; empty where it says nothing. It proves nothing."""
-    if len(unverified_token) > MAX_TOKEN_LENGTH or unverified_token.count(".") != 2:  # noqa: PLR2004  header.payload.signature
+    if len(unverified_token) > MAX_TOKEN_LENGTH or unverified_token.count(".") != 2:  # noqa: PLR2004 -- the dots of header.payload.signature
         return ""
     try:
         subject = parse_object(_decode(unverified_token.split(".")[1])).get("sub")
@@ -240,7 +240,7 @@ def _verify_signature(unverified_token: str, keys: KeySet, algorithms: frozenset
     """Return the payload of a compact JWS of one of these types, signed with one of these algorithms by the one key that fits."""
     if len(unverified_token) > MAX_TOKEN_LENGTH:
         raise TokenRejected("size", f"{len(unverified_token)} characters")
-    if unverified_token.count(".") != 2 or not unverified_token.isascii():  # noqa: PLR2004  header.payload.signature
+    if unverified_token.count(".") != 2 or not unverified_token.isascii():  # noqa: PLR2004 -- the dots of header.payload.signature
         raise TokenRejected("format", "no compact JWS")
     header = _read_header(unverified_token.partition(".")[0])
     if (typ := _media_type(header.get("typ"))) not in types:
