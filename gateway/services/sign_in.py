@@ -100,7 +100,9 @@ def get_for_return(context: Context, node: Node, sign_in_id: str, secret: str) -
 
 def identify(context: Context, node: Node, sign_in: SignIn, login: str) -> SignIn:  # noqa: ARG001 -- where a name leads is asked of `routing`
     """Store the name typed; where it leads says `gateway.services.routing`, by its domain alone."""
-    return _store(context, replace(sign_in, login=login.strip()[:_LONGEST_LOGIN], proof=None, due="", refusal=None))
+    # Not every engine can store NUL in a text, and no name has one.
+    named = login.replace("\0", "").strip()[:_LONGEST_LOGIN]
+    return _store(context, replace(sign_in, login=named, proof=None, due="", refusal=None))
 
 
 def want_password(context: Context, sign_in: SignIn) -> SignIn:
