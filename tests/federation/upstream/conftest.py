@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from gateway.domain.document import PersonFields
+from gateway.domain.errors import entry_of
 from gateway.domain.identity import IdentityProvider
 from gateway.domain.nodes import Node
 from gateway.domain.outbound import OutboundPolicy, parse_outbound_allow
@@ -185,9 +186,13 @@ class Browser:
         assert (trace.code, trace.provider, trace.client_id) == (code, self.idp.id, self.app.client_id)
         (refused,) = [item for item in trace.chain if item.outcome == "refused"]
         assert refused.step == step
+        page = self.get(f"{self.node.issuer}/sign-in?id={attempt.id}")
+        assert page.status_code == entry_of(code).page_status
+        assert f'data-error="{code}"' in page.text
+        assert attempt.correlation_id in page.text
         for reason in reasons:
             assert reason in str(refused.detail["reason"])
-            assert not any(reason in value for value in attempt.refusal.data.values())
+            assert reason not in page.text
 
     def sessions(self) -> int:
         return int(self.house.database.script("SELECT count(*) FROM session")[0][0])
