@@ -218,9 +218,19 @@ def _refusal_of(match: Candidate, assertion: Assertion, sought: LookedFor) -> Li
         return _refused("E_Subject_Changed", sought, "binding", detail)
     if match.administrator and not (match.names_provider or match.managed_by_tied_connection):
         return _refused("E_Link_Proof_Required", sought, "proof", {"account": match.account})
-    if match.criterion is Criterion.EMAIL and not _email_proved(match, assertion.email_verified()):
+    if not _address_proved(match, sought, assertion.email_verified()):
         return _refused("E_Email_Unverified", sought, "proof", {"account": match.account, "email_verified": assertion.email_verified()})
     return None
+
+
+def _address_proved(match: Candidate, sought: LookedFor, verified: bool | None) -> bool:  # noqa: FBT001 -- the claim's three values
+    """Return whether nothing is wrong with an address that made the match; other claims need no proof (decisions.md 11).
+
+    Where an administrator compares the claim `email` as a custom login, the upstream's *unverified* still counts (openid.md 57).
+    """
+    if match.criterion is Criterion.EMAIL:
+        return _email_proved(match, verified)
+    return sought.claim != "email" or verified is not False
 
 
 def _email_proved(match: Candidate, verified: bool | None) -> bool:  # noqa: FBT001 -- the claim's three values

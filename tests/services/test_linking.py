@@ -249,6 +249,11 @@ class TestProof:
         decision = linking.resolve(context, provider, says(provider, email=MAIL["email"], email_verified=value))
         assert (decision.code, decision.step) == ("E_Email_Unverified", "proof")
 
+    def test_57_so_does_one_that_is_compared_as_a_custom_login(self, context: Context, acme: Node, person: Account) -> None:
+        provider = add_provider(context, acme, matching=Criterion.CUSTOM_LOGIN, claim="email")
+        assert linking.resolve(context, provider, says(provider, email=MAIL["email"], email_verified=False)).code == "E_Email_Unverified"
+        assert linking.resolve(context, provider, says(provider, email=MAIL["email"])).account == person.id
+
     def test_58_silence_is_enough_where_the_node_proved_the_domain_and_trusts(self, context: Context, acme: Node, person: Account) -> None:
         trusting = add_provider(context, acme, email_trust=EmailTrust.DOMAINS)
         assert linking.resolve(context, trusting, says(trusting, email=MAIL["email"])).code == "E_Email_Unverified"
