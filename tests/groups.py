@@ -1,13 +1,13 @@
 """What tests of groups share: connections, directories that speak SCIM, people by the dozen, and a look at the SQL that runs."""
 
 import json
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from flask.testing import FlaskClient
 from werkzeug.datastructures import Headers
 
@@ -20,7 +20,7 @@ from gateway.services import connections, people
 from gateway.services.connections import NewConnection
 from gateway.services.context import Context
 from gateway.services.people import NewPerson
-from gateway.storage.database import Database
+from gateway.storage.database import Database, Statement
 
 PATCH_URN = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
@@ -119,11 +119,18 @@ def directory_at(
 
 @contextmanager
 def statements(database: Database) -> Iterator[list[str]]:
-    """The SQL that this thread runs inside the block, with `?` for every value."""
+    """The SQL that is asked of the database inside the block, by whichever thread and connection."""
     ran: list[str] = []
-    connection = database.engine.connection()
-    connection.set_trace_callback(lambda sql: ran.append(re.sub(r"'(?:[^']|'')*'|\b\d+\b", "?", sql)))
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("rows", "row", "write", "write_many", "select"):
+            patch.setattr(database, name, _watched(database, getattr(database, name), ran))
         yield ran
-    finally:
-        connection.set_trace_callback(None)
+
+
+def _watched(database: Database, ask: Callable[..., Any], ran: list[str]) -> Callable[..., Any]:
+    def watched(asked: Any, *arguments: Any, **values: Any) -> Any:  # noqa: ANN401 -- passed on as they come
+        query = asked.query if isinstance(asked, Statement) else asked
+        ran.append(str(database.engine.get_sql_context().parse(query)[0]))
+        return ask(asked, *arguments, **values)
+
+    return watched
