@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import lru_cache
+from json.encoder import encode_basestring, encode_basestring_ascii
 
 from gateway.domain.schema import CORE_USER_URN, ENTERPRISE_URN, MOONGATE_URN, Json, JsonObject
 from gateway.domain.values import Instant
@@ -158,6 +160,7 @@ def updated_document(document: JsonObject, person: PersonFields) -> JsonObject:
     return updated
 
 
+@lru_cache(maxsize=16_384)
 def timestamp(instant: Instant) -> str:
     """Return an instant as a SCIM dateTime in UTC (RFC 7643 §2.3.5)."""
     seconds, milliseconds = divmod(instant, 1000)
@@ -178,13 +181,13 @@ _NOT_PERSONAL = frozenset({"work", "fax", "pager"})
 
 
 def _text(value: str) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode()
+    return encode_basestring(value).encode()
 
 
 def _meta_json(meta: Meta) -> bytes:
     return (
         f'{{"resourceType":"User","created":"{timestamp(meta.created_at)}","lastModified":"{timestamp(meta.updated_at)}",'
-        f'"location":{json.dumps(meta.location)},"version":{json.dumps(meta.version)}}}'
+        f'"location":{encode_basestring_ascii(meta.location)},"version":{encode_basestring_ascii(meta.version)}}}'
     ).encode()
 
 

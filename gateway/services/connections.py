@@ -147,11 +147,11 @@ def authenticate(context: Context, node: Node, secret: str) -> Connection:
     found = connections.find_by_token(context.database, node.id, hash_token(secret))
     if found is None:
         raise Refusal("E_Token_Revoked", reason="no token of this tenant")
-    token, connection = found
+    token, connection = found.token, found.connection
     now = context.now()
     if token.revoked_at is not None or token.expires_at <= now or connection.disabled_at is not None:
         raise Refusal("E_Token_Revoked", reason=f"token {token.id} of connection {connection.id} is revoked, expired or switched off")
-    if connections.is_switched_off(context.database, node.id):
+    if found.switched_off:
         raise Refusal("E_Tenant_Not_Allowed", data={"tenant": node.slug})
     if token.last_used_at is None or now - token.last_used_at >= _TOUCH_AFTER:
         connections.touch_token(context.database, token.id, now)

@@ -5,9 +5,10 @@ A read is one query for the people and one for their groups; no document is pars
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import orjson
 
@@ -16,14 +17,15 @@ from gateway.domain.document import Meta, splice
 from gateway.domain.errors import Refusal
 from gateway.domain.filter import matches
 from gateway.domain.identity import Criterion
-from gateway.domain.nodes import Node, NodeKind
+from gateway.domain.nodes import NodeKind
 from gateway.domain.people import Status, effective_status
 from gateway.domain.query import Filter
 from gateway.domain.schema import USER
 from gateway.domain.sorting import Sorting, sort_key
-from gateway.domain.values import AccountId, Instant
+from gateway.domain.values import AccountId, Instant, NodeId
 from gateway.services.context import Context
 from gateway.storage import connections, groups, nodes, person_rows, search
+from gateway.storage.database import Database
 from gateway.storage.person_rows import PersonRow
 
 MOST_CANDIDATES = 1000
@@ -122,7 +124,7 @@ def _views(reader: Reader, rows: Sequence[PersonRow]) -> list[View]:
     if not rows:
         return []
     context, node = reader.context, reader.connection.node
-    homes = {home: _Home.of(nodes.list_chain(context.database, home)) for home in {row.home for row in rows}} if reader.extended else {}
+    homes = {home: _home(context, home, node) for home in {row.home for row in rows}} if reader.extended else {}
     member_of = groups.groups_json_of_many(context.database, [row.id for row in rows], node_id=node, base=reader.base)
     now = context.now()
     return [
@@ -142,15 +144,23 @@ class _Home:
     """JSON of the extension's `scope`."""
     enabled: bool
 
-    @classmethod
-    def of(cls, chain: Iterable[Node]) -> "_Home":
-        """Return it for a home and the nodes above, nearest first."""
-        places = list(chain)
-        slugs = {"tenant": places[0].slug}
-        for node in reversed(places):
-            if node.kind in _LEVELS:
-                slugs[_LEVELS[node.kind]] = node.slug
-        return cls(json.dumps(slugs, separators=(",", ":")), all(node.disabled_at is None for node in places))
+
+_SCOPES: WeakKeyDictionary[Database, dict[NodeId, str]] = WeakKeyDictionary()
+"""The scopes of homes: slugs and parents never change (decisions.md 3)."""
+
+
+def _home(context: Context, home: NodeId, asked: NodeId) -> _Home:
+    """Return what a home adds; that the connection's own node is enabled was found when its token was."""
+    scopes = _SCOPES.setdefault(context.database, {})
+    if home == asked and home in scopes:
+        return _Home(scopes[home], enabled=True)
+    chain = nodes.list_chain(context.database, home)
+    slugs = {"tenant": chain[0].slug}
+    for node in reversed(chain):
+        if node.kind in _LEVELS:
+            slugs[_LEVELS[node.kind]] = node.slug
+    scopes[home] = json.dumps(slugs, separators=(",", ":"))
+    return _Home(scopes[home], all(node.disabled_at is None for node in chain))
 
 
 def _extension_of(row: PersonRow, home: _Home, *, now: Instant) -> bytes:

@@ -5,6 +5,8 @@ import json
 import zlib
 from dataclasses import dataclass
 
+import peewee as pw
+
 from gateway.domain.connections import Adoption, Connection, ProvisioningEntry, Token
 from gateway.domain.values import ConnectionId, Instant, NodeId
 from gateway.storage.database import Database, Row, Statement, place, places
@@ -36,8 +38,13 @@ _CHANGE = Statement(
         }
     ).where(ScimConnection.id == place("id"))
 )
+_SWITCHED_OFF = pw.fn.EXISTS(
+    Node.select(pw.SQL("1"))
+    .join(NodeAncestry, on=(NodeAncestry.ancestor == Node.id))
+    .where((NodeAncestry.descendant == place("node")) & (Node.disabled_at.is_null(False) | Node.deleted_at.is_null(False)))
+)
 _BY_TOKEN = Statement(
-    ScimToken.select(*_TOKEN_COLUMNS, *_COLUMNS)
+    ScimToken.select(*_TOKEN_COLUMNS, *_COLUMNS, _SWITCHED_OFF)
     .join(ScimConnection, on=(ScimConnection.id == ScimToken.connection))
     .where((ScimToken.token_hash == place("token_hash")) & (ScimConnection.node == place("node")))
 )
@@ -53,12 +60,6 @@ _DELETE_TOKENS = Statement(ScimToken.delete().where(ScimToken.connection == plac
 _DELETE_IDS = Statement(ExternalId.delete().where(ExternalId.connection == place("connection")))
 _RELEASE = Statement(Account.update({Account.managed_by: None}).where(Account.managed_by == place("connection")))
 _DELETE = Statement(ScimConnection.delete().where(ScimConnection.id == place("connection")))
-_SWITCHED_OFF = Statement(
-    Node.select(Node.id)
-    .join(NodeAncestry, on=(NodeAncestry.ancestor == Node.id))
-    .where((NodeAncestry.descendant == place("node")) & (Node.disabled_at.is_null(False) | Node.deleted_at.is_null(False)))
-    .limit(1)
-)
 _INSERT_LOG = Statement(ScimLog.insert(places(ScimLog)))
 _LOG = Statement(ScimLog.select().where(ScimLog.node == place("node")).order_by(ScimLog.id.desc()).limit(place("limit")))
 _LOG_OF_CONNECTION = Statement(
@@ -81,6 +82,16 @@ _TOTALS = Statement(
     .join(NodeAncestry, on=(NodeAncestry.descendant == Counter.node))
     .where((NodeAncestry.ancestor == place("node")) & (Counter.type == place("type")))
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Whom a bearer token stands for."""
+
+    token: Token
+    connection: Connection
+    switched_off: bool
+    """Whether the node, or one above it, is disabled or deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +143,13 @@ def delete_connection(database: Database, connection: Connection) -> int:
     return released
 
 
-def is_switched_off(database: Database, node_id: NodeId) -> bool:
-    """Return whether a node or one above it is disabled or deleted."""
-    return database.row(_SWITCHED_OFF, node=node_id) is not None
-
-
-def find_by_token(database: Database, node_id: NodeId, token_hash: str) -> tuple[Token, Connection] | None:
-    """Return the token of this hash with its connection, at this node only: another node's token is as unknown as none."""
+def find_by_token(database: Database, node_id: NodeId, token_hash: str) -> Bearer | None:
+    """Return whom the token of this hash stands for, at this node only: another node's token is as unknown as none."""
     row = database.row(_BY_TOKEN, node=node_id, token_hash=token_hash)
     if row is None:
         return None
     width = len(_TOKEN_COLUMNS)
-    return Token(*row[:width]), _connection(row[width:])
+    return Bearer(Token(*row[:width]), _connection(row[width:-1]), switched_off=bool(row[-1]))
 
 
 def list_tokens(database: Database, connection_id: ConnectionId) -> list[Token]:
