@@ -340,6 +340,8 @@ class TestForm:
         form = {"code": code, "redirect_uri": CALLBACK, "code_verifier": VERIFIER}
         response = shop.post(endpoints.TOKEN + "?grant_type=authorization_code", form)
         assert error_of(response) == "invalid_request"
+        whole = form | {"grant_type": "authorization_code"}
+        assert error_of(shop.post(endpoints.TOKEN + "?client_secret=" + shop.secret, whole)) == "invalid_request"
         assert shop.redeem(code).status_code == 200
 
     @pytest.mark.parametrize("name", ["grant_type", "code", "client_id", "scope"])
