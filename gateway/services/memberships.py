@@ -112,15 +112,8 @@ def get_belonging(context: Context, node: Node, login: str) -> Account:
 def _belongs(context: Context, node: Node, account: Account) -> bool:
     if nodes.is_within(context.database, account.home, node.id):
         return True
-    # A unit uses the names of its customer: who lives in the customer may hold a role in the unit.
-    if any(ancestor.id == account.home and ancestor.namespace == node.namespace for ancestor in _chain(context, node)):
-        return True
     membership = _find(context, node, account)
     return membership is not None and membership.state == ACCEPTED
-
-
-def _chain(context: Context, node: Node) -> Sequence[Node]:
-    return nodes.list_chain(context.database, node.id)
 
 
 def _insert(context: Context, node: Node, account: Account, state: str) -> Membership:

@@ -331,3 +331,20 @@ def test_a_bug_in_the_machinery_ends_neither_foreman_nor_hand(
         enqueue(str(at))
     assert deeds.enough.wait(PATIENCE)
     assert "the foreman stumbled" in caplog.text
+
+
+def test_a_job_that_runs_is_claimed_by_nobody_else(enqueue: Enqueue, house: House, runner: Runner, deeds: Deeds) -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def act(_job: Job) -> None:
+        begun.set()
+        _block(release)
+
+    deeds.act, deeds.wanted = act, 1
+    enqueue("one")
+    runner.start()
+    assert begun.wait(PATIENCE)
+    assert Runner(house, {KIND: deeds}).run_due() == 0
+    release.set()
+    assert deeds.enough.wait(PATIENCE)
+    assert deeds.done == ["one"]

@@ -133,9 +133,24 @@ def test_a_login_of_two_tenants_must_be_told_apart(context: Context, acme: Node,
     assert memberships.find_person(context, "ada", home=acme) == ada
 
 
-def test_who_lives_in_a_customer_may_hold_roles_in_its_units(context: Context, acme: Node, ada: Account) -> None:
+def test_a_name_that_is_known_at_a_node_makes_nobody_belong_there(context: Context, platform: Node, acme: Node, ada: Account) -> None:
+    # Both use names of a node above: partners the platform's, units their customer's (decisions.md 2).
+    partner = nodes.create_node(context, platform.id, NewNode("partner", "Partner", NodeKind.PARTNER))
     unit = nodes.create_node(context, acme.id, NewNode("acme-sales", "Sales", NodeKind.UNIT))
-    assert memberships.get_belonging(context, unit, "ada") == ada
+    root = create(context, platform, "root")
+    memberships.propose(context, partner, root)
+    for node, login in ((partner, "root"), (unit, "ada")):
+        with pytest.raises(Refusal) as refused:
+            memberships.get_belonging(context, node, login)
+        assert refused.value.code == "E_Resource_Not_Found"
+    memberships.accept(context, partner, root)
+    assert memberships.get_belonging(context, partner, "root") == root
+
+
+def test_people_of_a_unit_belong_to_its_customer(context: Context, acme: Node) -> None:
+    unit = nodes.create_node(context, acme.id, NewNode("acme-sales", "Sales", NodeKind.UNIT))
+    grace = create(context, unit, "grace")
+    assert memberships.get_belonging(context, acme, "grace") == grace
 
 
 def open_session(context: Context, node: Node, account: Account) -> SessionId:
