@@ -12,6 +12,8 @@ from typing import Any
 
 import peewee as pw
 
+from gateway.storage.writer import Writer
+
 Row = tuple[Any, ...]
 
 _UNAVAILABLE = (pw.OperationalError, pw.DatabaseError, pw.InternalError, sqlite3.DatabaseError)
@@ -19,6 +21,11 @@ _UNAVAILABLE = (pw.OperationalError, pw.DatabaseError, pw.InternalError, sqlite3
 
 _STATEMENTS_KEPT = 512
 """Prepared statements of a connection: all that the house has."""
+
+
+_MAPPED_BYTES = 256 * 1024 * 1024
+_CHECKPOINT_PAGES = 4000
+"""Pages of the log after which a commit carries them over: a hot page is then written once for many changes."""
 
 
 class _Place(str):
@@ -66,43 +73,54 @@ class Bell:
             return rung
 
 
-class _Afterwards(threading.local):
-    """What each thread does once its open transaction is committed."""
+class _Thread(threading.local):
+    """What each thread has open."""
 
     def __init__(self) -> None:
+        self.reading: sqlite3.Connection | None = None
+        """The thread's own connection, once it has one."""
+        self.writing: sqlite3.Connection | None = None
+        """The writing connection, while this thread holds a transaction."""
         self.acts: list[Callable[[], None]] = []
+        """What is done once the open transaction is committed."""
 
 
 class Statement:
     """One query, built once; see the module's first lines."""
 
-    __slots__ = ("query",)
+    __slots__ = ("query", "writes")
 
     def __init__(self, query: pw.Query) -> None:
         """Keep `query`, whose values are places or constants."""
         self.query = query
+        self.writes = _writes(query)
 
 
 class Database:
-    """One database. Connections are kept, one for each thread; text is the only type besides integers and null."""
+    """One database. Each thread keeps a connection to read by, and all write by one; text is the only type besides integers and null."""
 
-    def __init__(self, engine: pw.Database) -> None:
-        """Take the engine that `open_database` made."""
+    def __init__(self, engine: pw.SqliteDatabase, writer: Writer) -> None:
+        """Take the engine and the writer that `open_database` made."""
         self.engine = engine
+        self.writer = writer
         self.jobs_bell = Bell()
         """Rung after a commit that queued a job."""
-        self._afterwards = _Afterwards()
+        self._thread = _Thread()
         self._compiled: dict[Statement, tuple[str, tuple[Any, ...]]] = {}
-        # peewee's own execute costs more than SQLite's answer to a small question; its connection is kept for each thread anyway.
-        self._direct = isinstance(engine, pw.SqliteDatabase)
 
     def rows(self, statement: Statement, /, **values: Any) -> list[Row]:
         """Run `statement` and return all its rows."""
+        if statement.writes and self._thread.writing is None:
+            with self.transaction():
+                return self.rows(statement, **values)
         found: list[Row] = self._run(statement, values).fetchall()
         return found
 
     def row(self, statement: Statement, /, **values: Any) -> Row | None:
         """Run `statement` and return its first row, or None."""
+        if statement.writes and self._thread.writing is None:
+            with self.transaction():
+                return self.row(statement, **values)
         found: Row | None = self._run(statement, values).fetchone()
         return found
 
@@ -111,26 +129,36 @@ class Database:
 
         Raises Duplicate if a row with the same unique key exists.
         """
+        if self._thread.writing is None:
+            with self.transaction():
+                return self.write(statement, **values)
         touched: int = self._run(statement, values).rowcount
         return touched
 
     def write_many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Run `statement` once for each mapping of values."""
-        for values in rows:
-            self._run(statement, values)
+        """Run `statement` once for each mapping of values, all or none."""
+        with self.transaction():
+            for values in rows:
+                self._run(statement, values)
 
     def select(self, query: pw.Query) -> list[Row]:
         """Run a query that was built for this one call, such as a search."""
+        if self._thread.writing is None and _writes(query):
+            with self.transaction():
+                return self.select(query)
         sql, values = self.engine.get_sql_context().parse(query)
         with _translated():
-            found: list[Row] = self.engine.execute_sql(sql, values).fetchall()
+            found: list[Row] = self._connection().execute(sql, values).fetchall()
         return found
 
     def script(self, sql: str) -> list[Row]:
         """Run one statement of a migration and return its rows, if it has any."""
         with _translated():
-            cursor = self.engine.execute_sql(sql)
-            return cursor.fetchall() if cursor.description else []
+            if self._thread.writing is not None:
+                return self._thread.writing.execute(sql).fetchall()
+            with self.writer.alone() as engine:
+                found: list[Row] = engine.connection().execute(sql).fetchall()
+                return found
 
     def has_table(self, name: str) -> bool:
         """Return whether the database has a table."""
@@ -141,48 +169,68 @@ class Database:
     def transaction(self) -> Iterator[None]:
         """Hold one writing transaction: all or nothing. Inside another it joins that one.
 
-        It takes the write lock first: a transaction that reads and then writes would otherwise fail under load.
+        It takes the write lock first: a transaction that reads and then writes would otherwise fail under load. When it ends, what was
+        written is on the disk.
         """
-        if self.engine.in_transaction():
+        thread = self._thread
+        if thread.writing is not None:
             yield
             return
-        acts = self._afterwards.acts
-        acts.clear()
-        with _translated(), self.engine.atomic("IMMEDIATE"):
-            yield
+        thread.acts.clear()
+        with _translated(), self.writer.transaction() as connection:
+            thread.writing = connection
+            try:
+                yield
+            finally:
+                thread.writing = None
         # Copied first: what is done afterwards may open a transaction of its own.
-        due, acts[:] = tuple(acts), []
+        due, thread.acts = tuple(thread.acts), []
         for act in due:
             act()
 
     def after_commit(self, act: Callable[[], None]) -> None:
         """Do `act` once the transaction that is open is committed, never if it is rolled back; at once where none is open."""
-        if self.engine.in_transaction():
-            self._afterwards.acts.append(act)
+        if self._thread.writing is not None:
+            self._thread.acts.append(act)
         else:
             act()
 
     def close(self) -> None:
-        """Close this thread's connection."""
+        """Close this thread's connection, and the writing one until it is wanted again."""
+        self._thread.reading = None
         if not self.engine.is_closed():
             self.engine.close()
+        with _translated():
+            self.writer.close()
 
-    def _run(self, statement: Statement, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 -- a driver's cursor
+    def _connection(self) -> sqlite3.Connection:
+        """Return the connection on which this thread reads: inside a transaction that one, so that it sees what it wrote."""
+        thread = self._thread
+        if thread.writing is not None:
+            return thread.writing
+        if thread.reading is None:
+            thread.reading = self.engine.connection()
+        return thread.reading
+
+    def _run(self, statement: Statement, values: Mapping[str, Any]) -> sqlite3.Cursor:
         compiled = self._compiled.get(statement)
         if compiled is None:
             sql, layout = self.engine.get_sql_context().parse(statement.query)
             compiled = self._compiled[statement] = (sql, tuple(layout))
         sql, layout = compiled
         try:
-            if self._direct:
-                return self.engine.connection().execute(sql, [values[part] if part.__class__ is _Place else part for part in layout])
-            return self.engine.execute_sql(sql, [_plain(values[part]) if part.__class__ is _Place else part for part in layout])
-        except (pw.IntegrityError, sqlite3.IntegrityError) as error:
+            # peewee's own execute costs more than SQLite's answer to a small question.
+            return self._connection().execute(sql, [values[part] if part.__class__ is _Place else part for part in layout])
+        except sqlite3.IntegrityError as error:
             if "unique" in str(error).casefold():
                 raise Duplicate(str(error)) from error
-            raise
+            raise pw.IntegrityError(str(error)) from error
         except _UNAVAILABLE as error:
             raise DatabaseUnavailable(str(error)) from error
+
+
+def _writes(query: pw.Query) -> bool:
+    return isinstance(query, pw.Insert | pw.Update | pw.Delete)
 
 
 @contextmanager
@@ -190,13 +238,11 @@ def _translated() -> Iterator[None]:
     """Raise the engine's operational errors as DatabaseUnavailable."""
     try:
         yield
+    except pw.IntegrityError:
+        # A broken rule of a table is a bug, not a database that is away.
+        raise
     except _UNAVAILABLE as error:
         raise DatabaseUnavailable(str(error)) from error
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401
-    """Return a truth value as the integer its column holds, anything else as it is."""
-    return int(value) if value.__class__ is bool else value
 
 
 def open_database(url: str) -> Database:
@@ -211,5 +257,17 @@ def open_database(url: str) -> Database:
         message = "only sqlite:///<path> is served"
         raise ValueError(message)
     # The patience comes first: going over to WAL takes a lock too, and several processes may open a fresh database at once.
-    pragmas = {"busy_timeout": 15_000, "journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "cache_size": -32_000}
-    return Database(pw.SqliteDatabase(path, pragmas=pragmas, timeout=15, cached_statements=_STATEMENTS_KEPT))
+    pragmas = {
+        "busy_timeout": 15_000,
+        "journal_mode": "wal",
+        "synchronous": "full",
+        "foreign_keys": 1,
+        "cache_size": -32_000,
+        # Every commit empties the caches of all other connections; what is mapped is read again without a call for each page.
+        "mmap_size": _MAPPED_BYTES,
+        "wal_autocheckpoint": _CHECKPOINT_PAGES,
+    }
+    settings: dict[str, Any] = {"pragmas": pragmas, "timeout": 15, "cached_statements": _STATEMENTS_KEPT}
+    # Threads use the one writing connection in turn, under the writer's lock.
+    writing = pw.SqliteDatabase(path, **settings, thread_safe=False, check_same_thread=False)
+    return Database(pw.SqliteDatabase(path, **settings), Writer(writing))

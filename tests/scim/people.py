@@ -127,9 +127,12 @@ def broken(target: object, name: str, error: Exception) -> Iterator[None]:
 def traced(database: Database) -> Iterator[list[str]]:
     """The SQL that this thread runs inside the block, with its values."""
     ran: list[str] = []
-    connection = database.engine.connection()
-    connection.set_trace_callback(ran.append)
+    with database.writer.alone() as engine:
+        connections = (database.engine.connection(), engine.connection())
+    for connection in connections:
+        connection.set_trace_callback(ran.append)
     try:
         yield ran
     finally:
-        connection.set_trace_callback(None)
+        for connection in connections:
+            connection.set_trace_callback(None)

@@ -2,7 +2,8 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import peewee as pw
@@ -194,3 +195,127 @@ def test_a_ring_before_the_wait_is_not_lost_and_wakes_once(database: Database) -
     bell.ring()
     assert bell.wait(0)
     assert not bell.wait(0)
+
+
+def in_threads(acts: list[Callable[[], None]]) -> None:
+    threads = [threading.Thread(target=act) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+
+def test_those_who_queue_commit_together_and_none_comes_back_before(database: Database) -> None:
+    commits: list[str] = []
+    inside, queued = threading.Event(), threading.Barrier(5)
+    seen: list[tuple[str, int]] = []
+
+    def first() -> None:
+        with database.transaction():
+            insert(database, "first")
+            inside.set()
+            queued.wait(10)
+            wait_for_queue(database, 4)
+        seen.append(("first", len(commits)))
+
+    def other(at: int) -> None:
+        inside.wait(10)
+        queued.wait(10)
+        insert(database, f"other {at}")
+        seen.append(("other", len(commits)))
+
+    with database.writer.alone() as engine:
+        engine.connection().set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    in_threads([first, *(partial(other, at) for at in range(4))])
+    assert commits == ["COMMIT"]
+    assert {count for _, count in seen} == {1}
+    assert len(names(database)) == len(seen) == 5
+
+
+def test_who_fails_among_those_who_commit_together_fails_alone(database: Database) -> None:
+    inside, queued = threading.Event(), threading.Barrier(3)
+    failed: list[str] = []
+
+    def first() -> None:
+        with database.transaction():
+            insert(database, "first")
+            inside.set()
+            queued.wait(10)
+            wait_for_queue(database, 2)
+
+    def taken() -> None:
+        inside.wait(10)
+        queued.wait(10)
+        try:
+            with database.transaction():
+                insert(database, "lost with it")
+                insert(database, "first")
+        except Duplicate:
+            failed.append("taken")
+
+    def third() -> None:
+        inside.wait(10)
+        queued.wait(10)
+        insert(database, "third")
+
+    in_threads([first, taken, third])
+    assert failed == ["taken"]
+    assert names(database) == ["first", "third"]
+
+
+def test_where_the_engine_gives_up_nobody_is_told_that_it_was_kept(database: Database) -> None:
+    pages = database.script("PRAGMA page_count")[0][0]
+    inside, queued = threading.Event(), threading.Barrier(2)
+    told: list[str] = []
+
+    def small() -> None:
+        try:
+            with database.transaction():
+                insert(database, "small")
+                inside.set()
+                queued.wait(10)
+                wait_for_queue(database, 1)
+        except DatabaseUnavailable:
+            told.append("small")
+
+    def large() -> None:
+        inside.wait(10)
+        queued.wait(10)
+        try:
+            with database.transaction():
+                database.script(f"PRAGMA max_page_count = {pages}")
+                database.write(INSERT, name="large", value="x" * 1_000_000)
+        except DatabaseUnavailable:
+            told.append("large")
+
+    in_threads([small, large])
+    database.script("PRAGMA max_page_count = 1000000")
+    insert(database, "after")
+    assert {"large", *names(database)} | set(told) == {"large", "after", "small"}
+    assert ("small" in told) != ("small" in names(database))
+
+
+def test_what_is_written_outside_a_transaction_waits_for_the_one_that_is_open(database: Database) -> None:
+    inside = threading.Event()
+
+    def first() -> None:
+        with database.transaction():
+            insert(database, "first")
+            inside.set()
+            wait_for_queue(database, 1)
+
+    def second() -> None:
+        inside.wait(10)
+        insert(database, "second")
+
+    in_threads([first, second])
+    assert names(database) == ["first", "second"]
+
+
+def wait_for_queue(database: Database, length: int) -> None:
+    """Return when so many threads wait for the write lock."""
+    for _ in range(1_000_000):
+        if database.writer.queue_length >= length:
+            return
+        threading.Event().wait(0.001)
+    raise TimeoutError

@@ -1,0 +1,154 @@
+"""The one writing connection of a process: its threads write one after another, and those that queue commit together.
+
+A commit on SQLite with `synchronous=FULL` waits for the disk, milliseconds for microseconds of work. So whoever ends its transaction while
+others wait for the lock leaves it open to them: each adds its own part behind a savepoint, and the last one commits for all. Nobody goes
+on before that commit: what is acknowledged is on the disk, and nobody else saw it earlier. A lock of the process, instead of SQLite's own
+(which sleeps and tries again), lets the next one in at once; other processes wait by SQLite's.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import peewee as pw
+
+_LOOK_AGAIN_SECONDS = 0.05
+"""How long somebody waits for a commit by others before looking whether there is anybody left to do it."""
+
+
+class _Batch:
+    """Transactions that are committed together."""
+
+    __slots__ = ("ended", "error", "members")
+
+    def __init__(self) -> None:
+        self.members = 0
+        """Those that ended their part and wait."""
+        self.ended = threading.Event()
+        self.error: sqlite3.Error | None = None
+        """Why none of them was kept."""
+
+
+class Writer:
+    """The writing connection; see the module's first lines."""
+
+    def __init__(self, engine: pw.SqliteDatabase) -> None:
+        """Take an engine whose one connection all threads may share."""
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._queue = threading.Lock()
+        self._waiting = 0
+        self._batch: _Batch | None = None
+
+    @property
+    def queue_length(self) -> int:
+        """Return how many threads wait for the lock."""
+        return self._waiting
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold the write lock, and come back when what was written is on the disk; all or nothing.
+
+        Raises sqlite3.Error if it could not be kept.
+        """
+        with self._held():
+            batch = self._batch or self._begin()
+            connection: sqlite3.Connection = self._engine.connection()
+            alone = batch.members == 0
+            if not alone:
+                connection.execute("SAVEPOINT part")
+            try:
+                yield connection
+                _keep(connection, alone=alone)
+                batch.members += 1
+            except BaseException as error:
+                self._undo(connection, batch, error, alone=alone)
+                raise
+            finally:
+                if not self._waiting:
+                    self._commit(batch)
+        self._await(batch)
+
+    @contextmanager
+    def alone(self) -> Iterator[pw.SqliteDatabase]:
+        """Hold the write lock outside of any transaction: for what may not run inside one."""
+        with self._held():
+            if self._batch is not None:
+                self._commit(self._batch)
+            yield self._engine
+
+    def close(self) -> None:
+        """Close the connection; the next transaction opens it again."""
+        with self.alone() as engine:
+            if not engine.is_closed():
+                engine.close()
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        with self._queue:
+            self._waiting += 1
+        try:
+            self._lock.acquire()
+        finally:
+            with self._queue:
+                self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _begin(self) -> _Batch:
+        self._engine.connection().execute("BEGIN IMMEDIATE")
+        self._batch = _Batch()
+        return self._batch
+
+    def _undo(self, connection: sqlite3.Connection, batch: _Batch, error: BaseException, *, alone: bool) -> None:
+        """Take back one part; where the engine gave up the whole transaction, all parts are lost, and each is told."""
+        if alone:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            self._end(batch)
+            return
+        try:
+            connection.execute("ROLLBACK TO part")
+            connection.execute("RELEASE part")
+        except sqlite3.Error as lost:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            self._end(batch, error if isinstance(error, sqlite3.Error) else lost)
+
+    def _commit(self, batch: _Batch) -> None:
+        if batch.ended.is_set():
+            return
+        connection = self._engine.connection()
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            self._end(batch, error)
+        else:
+            self._end(batch)
+
+    def _end(self, batch: _Batch, error: sqlite3.Error | None = None) -> None:
+        self._batch = None
+        batch.error = error
+        batch.ended.set()
+
+    def _await(self, batch: _Batch) -> None:
+        """Wait for the commit. Whoever was to do it may have been stopped while waiting for the lock: then it is done here."""
+        while not batch.ended.wait(_LOOK_AGAIN_SECONDS):
+            with self._held():
+                if not self._waiting:
+                    self._commit(batch)
+        if batch.error is not None:
+            raise sqlite3.OperationalError(f"not kept: {batch.error}") from batch.error
+
+
+def _keep(connection: sqlite3.Connection, *, alone: bool) -> None:
+    """End a part that went well, unless the engine gave up the whole transaction meanwhile (a full disk) and somebody hid that."""
+    if not connection.in_transaction:
+        raise sqlite3.OperationalError("the transaction was given up")
+    if not alone:
+        connection.execute("RELEASE part")
