@@ -13,7 +13,7 @@ from gateway.domain.identity import Assertion, IdentityProvider
 from gateway.domain.locks import told_time
 from gateway.domain.nodes import Node
 from gateway.domain.relying_party import AuthorizationRequest, Level, Means, RelyingParty
-from gateway.domain.sign_in import Path, Proof, SignIn, StoredRefusal, UpstreamLeg, wants_second_factor
+from gateway.domain.sign_in import Path, Proof, SignIn, Step, StoredRefusal, UpstreamLeg, wants_second_factor
 from gateway.domain.values import Instant, ProviderId, SignInId, hash_token, new_token
 from gateway.services import admission, credentials, nodes
 from gateway.services.admission import Admitted, Attempt
@@ -201,7 +201,8 @@ def list_choices(context: Context, node: Node, sign_in: SignIn) -> tuple[Place, 
 
 def change_password(context: Context, node: Node, sign_in: SignIn, new_password: str) -> Progress:
     """Store the password a person must choose, and go on. Raises Refusal with every rule it breaks."""
-    if sign_in.proof is None or sign_in.proof.path is not Path.PASSWORD or not sign_in.due:
+    # Any other act that is due, such as a second factor, stands between somebody with a stolen password and a new one.
+    if sign_in.proof is None or sign_in.due != Step.CHANGE_PASSWORD or sign_in.refusal is not None:
         raise Refusal("E_State_Invalid", reason="no change of password is due")
     account = people.find_account(context.database, sign_in.proof.account)
     if account is None:

@@ -203,6 +203,17 @@ def test_a_new_password_opens_a_path_that_guesses_had_locked(context: Context, a
     assert credentials.check_password(context, acme, "olaf", password).code == ""
 
 
+def test_who_has_the_password_but_not_the_second_factor_cannot_change_the_password(
+    context: Context, acme: Node, shop: RelyingParty, mia: Account, secret: str
+) -> None:
+    sign_in = by_password(context, acme, shop, mia)
+    assert sign_in.due == Step.VERIFY_TOTP
+    with pytest.raises(Refusal) as refused:
+        sign_ins.change_password(context, acme, sign_in, "seven loud geese land")
+    assert refused.value.code == "E_State_Invalid"
+    assert credentials.check_password(context, acme, "mia", PASSWORD).code == ""
+
+
 def test_a_new_password_still_leaves_the_second_factor_to_prove(
     context: Context, acme: Node, shop: RelyingParty, mia: Account, secret: str
 ) -> None:
