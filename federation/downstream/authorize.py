@@ -47,7 +47,10 @@ def continue_() -> Response:
     context = context.traced_as(sign_in.correlation_id)
     party = _waiting(context, node, sign_in)
     session = sessions.find_live_session(context, node, cookies.session_secret(node))
-    if sign_in.session is None or session is None or session.sid != sign_in.session:
+    if session is None or not _is_result(session, sign_in):
+        if sign_in.session is not None:
+            # Ended, or another person's: without a new beginning the dispatcher would send the browser here again, and again.
+            sign_ins.restart(context, node, sign_in)
         return answers.see_other(endpoints.below(node, endpoints.SIGN_IN, id=sign_in.id))
     if not sign_ins.finish(context, sign_in):
         raise Refusal("E_State_Invalid", reason="the sign-in was finished meanwhile")
@@ -85,6 +88,13 @@ def is_good_enough(session: Session, asked: AuthorizationRequest, now: Instant) 
     return not asked.hinted_subject or asked.hinted_subject == session.account
 
 
+def _is_result(session: Session, sign_in: SignIn) -> bool:
+    """Return whether a session is the one this sign-in opened, or that of the same person who finished in another tab meanwhile."""
+    if sign_in.session is None or sign_in.proof is None:
+        return False
+    return session.sid == sign_in.session or session.account == sign_in.proof.account
+
+
 def _for_session(context: Context, node: Node, party: RelyingParty, asked: AuthorizationRequest, session: Session) -> Response:
     destination = destination_of(node, asked)
     try:
@@ -103,7 +113,7 @@ def _for_session(context: Context, node: Node, party: RelyingParty, asked: Autho
 def _with_session_proof(context: Context, node: Node, asked: AuthorizationRequest, session: Session) -> Response:
     """Begin a sign-in in which the session is the proof: its pages show the refusal, or ask for what is due, and no password again."""
     begun = sign_ins.begin(context, node, asked)
-    proof = Proof(session.account, Path.SESSION, session.means, session.created_at)
+    proof = Proof(session.account, Path.SESSION, session.means, session.created_at, session.sid)
     progress = sign_ins.advance(context, node, replace(begun.sign_in, proof=proof))
     response = _to_sign_in(node, begun)
     if progress.session_secret:

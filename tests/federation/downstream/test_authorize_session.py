@@ -1,12 +1,15 @@
 """The authorization endpoint for somebody who is signed in: openid.md 14 to 16 and 96, decisions.md 10; and the way back from a sign-in."""
 
 import re
+import threading
+from dataclasses import replace
 
 import pytest
 
 from gateway.domain.nodes import Node
 from gateway.domain.people import Account
 from gateway.domain.relying_party import Level, Means
+from gateway.domain.sign_in import Path, Proof
 from gateway.http import endpoints
 from gateway.services import memberships, people, relying_parties
 from gateway.services import sign_in as sign_ins
@@ -158,6 +161,60 @@ class TestContinueAndReturn:
         sign_in_id = sign_in_id_of(shop.authorize())
         response = shop.browser.get(shop.url(endpoints.AUTHORIZE_CONTINUE), query_string={"id": sign_in_id})
         assert sign_in_id_of(response) == sign_in_id
+
+    def prove(self, rp: Rp, sign_in_id: str, account: Account) -> str:
+        """Somebody signs in, and the browser has not come back yet; return the secret of the session."""
+        stored = sign_ins.get(rp.context, rp.node, sign_in_id, rp.cookie(f"mg-t-{sign_in_id}"))
+        means = Means(level=Level.ONE_FACTOR, amr=("pwd",), auth_time=rp.context.now())
+        proved = replace(stored, proof=Proof(account.id, Path.PASSWORD, means, rp.context.now()))
+        return sign_ins.advance(rp.context, rp.node, proved).session_secret
+
+    def test_of_ten_browsers_with_the_same_cookies_one_is_answered(self, shop: Rp, ann: Account) -> None:
+        sign_in_id = sign_in_id_of(shop.authorize())
+        cookies = f"mg-t-{sign_in_id}={shop.cookie(f'mg-t-{sign_in_id}')}; mg-{shop.node.id}={self.prove(shop, sign_in_id, ann)}"
+        start = threading.Barrier(10)
+        answers: list[str] = []
+
+        def follow() -> None:
+            browser = shop.browser.application.test_client(use_cookies=False)
+            start.wait()
+            url = shop.url(endpoints.AUTHORIZE_CONTINUE)
+            answers.append(browser.get(url, query_string={"id": sign_in_id}, headers={"Cookie": cookies}).headers.get("Location", ""))
+            shop.context.database.close()
+
+        threads = [threading.Thread(target=follow) for _ in range(10)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sum("code=" in answer for answer in answers) == 1
+
+    def test_person_who_finished_in_another_tab_meanwhile_is_still_herself(self, shop: Rp, ann: Account) -> None:
+        sign_in_id = sign_in_id_of(shop.authorize())
+        self.prove(shop, sign_in_id, ann)
+        shop.open_session(ann)
+        response = shop.browser.get(shop.url(endpoints.AUTHORIZE_CONTINUE), query_string={"id": sign_in_id})
+        assert "code" in answer_of(response)
+
+    @pytest.mark.parametrize("act", ["another person", "signed out", "disabled"])
+    def test_session_that_is_gone_begins_anew_and_goes_round_no_circle(
+        self, shop: Rp, ann: Account, bob: Account, context: Context, act: str
+    ) -> None:
+        sign_in_id = sign_in_id_of(shop.authorize())
+        secret = self.prove(shop, sign_in_id, ann)
+        match act:
+            case "another person":
+                shop.open_session(bob)
+            case "signed out":
+                shop.browser.delete_cookie(f"mg-{shop.node.id}")
+            case _:
+                shop.browser.set_cookie(f"mg-{shop.node.id}", secret)
+                people.set_enabled(context, ann, enabled=False)
+        response = shop.browser.get(shop.url(endpoints.AUTHORIZE_CONTINUE), query_string={"id": sign_in_id})
+        assert sign_in_id_of(response) == sign_in_id
+        page = shop.browser.get(shop.url(endpoints.SIGN_IN), query_string={"id": sign_in_id})
+        assert page.status_code == 200
+        assert 'name="login"' in page.text
 
     def test_session_cookie_of_another_sign_in_does_not_finish_this_one(self, shop: Rp, ann: Account, bob: Account) -> None:
         begun = shop.authorize()

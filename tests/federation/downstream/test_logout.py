@@ -88,6 +88,13 @@ def test_without_a_hint_the_person_is_asked_and_the_browser_stays(shop: Rp, sign
     assert not is_signed_in(shop)
 
 
+def test_name_of_an_app_alone_leads_nowhere(shop: Rp, signed_in: dict[str, Any]) -> None:
+    fields = asked(shop, log_out(shop, client_id=shop.party.client_id, post_logout_redirect_uri=AFTER))
+    response = shop.browser.post(shop.url(endpoints.LOGOUT), data=fields)
+    assert response.status_code == 200
+    assert "Location" not in response.headers
+
+
 def test_hint_of_another_persons_session_asks_first(shop: Rp, signed_in: dict[str, Any], bob: Account) -> None:
     shop.sign_in(shop.authorize(prompt="login"), bob)
     fields = asked(shop, log_out(shop, id_token_hint=signed_in["id_token"], post_logout_redirect_uri=AFTER))
