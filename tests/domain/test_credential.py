@@ -110,7 +110,7 @@ def test_people_of_nodes_that_manage_others_owe_a_factor(kind: NodeKind) -> None
 
 def test_person_without_a_home_owes_what_the_account_says() -> None:
     assert not owes_factor(account(), ())
-    assert owes_factor(account(mfa_required=True), None)
+    assert owes_factor(account(mfa_required=True), ())
 
 
 # --- codes

@@ -30,7 +30,7 @@ __all__ = ["CORE_USER_URN", "ENTERPRISE_URN", "MOONGATE_URN", "PATCH_URN", "Repl
 class People(Directory):
     """A directory that pushes people."""
 
-    def create(self, user_name: str = "ada@acme.example", **attributes: Any) -> dict[str, Any]:
+    def create(self, user_name: str = "ada@acme.example", /, **attributes: Any) -> dict[str, Any]:
         """Create a person and return the answer's document."""
         created = self.post(person(user_name, **attributes))
         assert created.status_code == 201, created.text
@@ -92,7 +92,7 @@ def people_of(client: FlaskClient, context: Context, node: Node, profile: str = 
     return People(**{field.name: getattr(made, field.name) for field in fields(made)})
 
 
-def person(user_name: str = "ada@acme.example", **attributes: Any) -> dict[str, Any]:
+def person(user_name: str = "ada@acme.example", /, **attributes: Any) -> dict[str, Any]:
     """The body of a person."""
     return {"schemas": [CORE_USER_URN], "userName": user_name, "active": True, **attributes}
 

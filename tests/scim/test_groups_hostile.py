@@ -7,10 +7,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from gateway.domain.nodes import Node
+from gateway.domain.schema import CORE_GROUP_URN
 from gateway.services.context import Context
 from scim.profiles import PROFILES
 from tests.conftest import Clock
-from tests.groups import CORE_GROUP_URN, PATCH_URN, Directory, directory_at, people_at
+from tests.groups import PATCH_URN, Directory, directory_at, people_at
 
 ROUNDS = 100
 WORDS = [

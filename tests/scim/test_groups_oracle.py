@@ -25,12 +25,13 @@ def crowd(context: Context, acme: Node) -> list[str]:
     return [person.id for person in people_at(context, acme, 4)]
 
 
+def _element(member: str, display: str) -> JsonObject:
+    return {"value": member, "display": display} if display else {"value": member}
+
+
 def random_operation(chance: random.Random, ids: list[str]) -> JsonObject:
     """One operation on members, sensible or not."""
-    some: list[Json] = [
-        {"value": member} | ({"display": chance.choice(["A", "B"])} if chance.random() < 0.3 else {})
-        for member in chance.sample(ids, chance.randrange(3))
-    ]
+    some: list[Json] = [_element(member, chance.choice(["A", "B", ""])) for member in chance.sample(ids, chance.randrange(3))]
     one = chance.choice(ids)
     anything: list[Json] = [None, [], [{"value": one, "type": "User"}]]
     operations: list[JsonObject] = [

@@ -91,6 +91,22 @@ def test_golden_3_a_tenant_above_counts_as_well(context: Context, platform: Node
     assert code_of(by_federation(context, acme, wiki, anna.email)) == "E_Tenant_Not_Allowed"
 
 
+def test_golden_3_the_home_counts_wherever_somebody_signs_in(context: Context, platform: Node, acme: Node, anna: Account) -> None:
+    make_provider(context, acme)
+    app = make_app(context, platform)
+    nodes.disable_node(context, acme)
+    assert code_of(prove_at_platform(context, platform, acme, app, anna, tenant="")) == "E_Tenant_Not_Allowed"
+
+
+def test_golden_3_the_tenant_acted_in_counts(context: Context, platform: Node, acme: Node, globex: Node, anna: Account) -> None:
+    make_provider(context, acme)
+    app = make_app(context, platform)
+    make_member(context, anna, globex)
+    nodes.disable_node(context, globex)
+    assert code_of(prove_at_platform(context, platform, acme, app, anna, tenant="globex")) == "E_Tenant_Not_Allowed"
+    assert code_of(prove_at_platform(context, platform, acme, app, anna, tenant="acme")) == ""
+
+
 def test_golden_4_somebody_of_a_deleted_tenant_learns_that(context: Context, acme: Node, wiki: RelyingParty, anna: Account) -> None:
     nodes.delete_node(context, nodes.disable_node(context, acme))
     assert code_of(by_federation(context, acme, wiki, anna.email)) == "E_No_Associated_Tenants"
@@ -186,7 +202,16 @@ def test_a_linked_person_who_waits_for_a_mail_is_confirmed_by_the_same_verified_
     assert stored(context, anna.id).email_validated_at == context.now()
 
 
-@pytest.mark.parametrize("claims", [{"email": "other@acme.example", "email_verified": True}, {"email_verified": True}, {}])
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"email": "other@acme.example", "email_verified": True},
+        {"email": "anna.berg@acme.example", "email_verified": False},
+        {"email": "anna.berg@acme.example"},
+        {"email_verified": True},
+        {},
+    ],
+)
 def test_another_or_unverified_address_confirms_nothing(
     context: Context, acme: Node, wiki: RelyingParty, anna: Account, claims: dict[str, object]
 ) -> None:

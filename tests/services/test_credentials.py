@@ -1,7 +1,7 @@
 """Passwords: one hash an attempt whoever is meant, the neutral outcome, and what a new password must keep."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -44,7 +44,7 @@ class CountingHasher:
 
 
 @pytest.fixture
-def hasher(monkeypatch: pytest.MonkeyPatch) -> Iterator[CountingHasher]:
+def hasher(monkeypatch: pytest.MonkeyPatch) -> CountingHasher:
     counting = CountingHasher()
     monkeypatch.setattr(credentials, "_HASHER", counting)
     monkeypatch.setattr(credentials, "_DUMMY", counting.hash("nobody"))

@@ -1,6 +1,7 @@
 """Of whom a second factor is asked, by which path, and what locks do to it (openid.md 92-98, requirements.md 2g)."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -227,7 +228,7 @@ def test_a_new_password_still_leaves_the_second_factor_to_prove(
 # What an app wants, and proofs for other issuers
 
 
-def wanting_two_factors(context: Context, app: RelyingParty, **changes: object) -> AuthorizationRequest:
+def wanting_two_factors(context: Context, app: RelyingParty, **changes: Any) -> AuthorizationRequest:
     return replace(request_of(app), acr_values=(f"{context.urls.public_url}/acr/mfa",), **changes)
 
 

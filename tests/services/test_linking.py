@@ -53,7 +53,7 @@ def entra(context: Context, node: Node, **changes: Any) -> IdentityProvider:
     return add_provider(context, node, vendor=Vendor.ENTRA, matching=Criterion.CUSTOM_LOGIN, external_id_claim="oid", **changes)
 
 
-def says(provider: IdentityProvider, subject: str = "subject-1", **claims: Any) -> Assertion:
+def says(provider: IdentityProvider, subject: str = "subject-1", /, **claims: Any) -> Assertion:
     return Assertion(provider.issuer, subject, {"iss": provider.issuer, "sub": subject, **claims})
 
 

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from gateway.domain.nodes import Node
 from gateway.domain.people import Account
 from gateway.domain.relying_party import RelyingParty
-from gateway.services import credentials, second_factor
+from gateway.services import credentials, credentials_recovery, second_factor
 from gateway.services import sign_in as sign_ins
 from gateway.services.context import Context
 from gateway.storage import audit, factors, sessions
@@ -211,7 +211,7 @@ def test_a_recovery_code_leads_on_once(browser: Browser, context: Context, acme:
 def test_a_used_recovery_code_is_told_as_such(browser: Browser, context: Context, acme: Node, shop: RelyingParty, mia: Account) -> None:
     _, codes = enrol(context, acme, shop, mia)
     with context.database.transaction():
-        factors.take_recovery_code(context.database, mia.id, second_factor.credentials_recovery._hash(codes[0]), context.now())
+        factors.take_recovery_code(context.database, mia.id, credentials_recovery._hash(codes[0]), context.now())
     sign_in_by_password(browser)
     page = browser.send("recovery", recovery_code=codes[0])
     assert (browser.status, 'data-error="E_Recovery_Code_Used"' in page) == (401, True)

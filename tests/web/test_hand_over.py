@@ -239,6 +239,19 @@ def test_a_refusal_at_the_prover_is_shown_by_the_asker(
     assert 'name="login"' in browser.text
 
 
+def test_a_proof_for_another_issuer_that_took_too_long_is_begun_anew_by_that_one(
+    context: Context, platform: Node, acme: Node, portal: RelyingParty, browser: Browser, clock: Clock
+) -> None:
+    _, child = handed_over(context, platform, portal, acme)
+    browser.open(below(acme, SIGN_IN_TAKE, id=child.sign_in.id, handle=child.secret))
+    form = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', browser.text))
+    clock.advance(seconds=601)
+    page = browser.open(below(acme, SIGN_IN, id=child.sign_in.id))
+    assert (browser.error, "/sign-in/again" in page.text, "authorize/return" in page.text) == ("E_Session_Expired", False, False)
+    answer = browser.client.post("/t/acme/sign-in/again", base_url=HERE, data=form)
+    assert (answer.status_code, "E_State_Invalid" in answer.text) == (400, True)
+
+
 def test_a_proof_made_for_another_issuer_is_not_handed_on(
     context: Context, platform: Node, acme: Node, globex: Node, portal: RelyingParty
 ) -> None:

@@ -1,6 +1,8 @@
 """The pages of a sign-in: what is shown next depends on the name's domain alone, and every post is ours and answered 303."""
 
 import re
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -297,6 +299,24 @@ def test_two_tabs_both_finish(context: Context, acme: Node, browser: Browser, st
         browser.submit("/sign-in", login="anna.berg")
         browser.submit("/sign-in/password", login="anna.berg", password=PASSWORD)
         assert browser.gone_to.endswith(begun.sign_in.id)
+
+
+def test_a_password_for_a_sign_in_that_another_tab_finished_is_too_late(
+    context: Context, browser: Browser, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = start()
+    browser.submit("/sign-in", login="anna.berg")
+    check = credentials.check_password
+
+    def check_while_the_other_tab_finishes(*args: Any, **more: Any) -> Any:
+        sign_ins.finish(context, begun.sign_in)
+        return replace(check(*args, **more), code="")
+
+    make_person(context, people.node_of(context, begun.sign_in.node), "anna.berg", password=PASSWORD)
+    monkeypatch.setattr(credentials, "check_password", check_while_the_other_tab_finishes)
+    browser.submit("/sign-in/password", login="anna.berg", password=PASSWORD)
+    assert browser.error == "E_State_Invalid"
+    assert session_cookies(browser.client) == set()
 
 
 def test_a_finished_sign_in_is_not_shown_again(context: Context, browser: Browser, start: Start, acme: Node) -> None:
