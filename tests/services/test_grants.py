@@ -255,3 +255,13 @@ class TestSessions:
             case _:
                 nodes.disable_node(context, platform)
         assert sessions.find_live_session(context, acme, secret) is None
+
+    def test_account_that_expires_ends_it_without_anybodys_act(
+        self, context: Context, acme: Node, ann: Account, secret: str, clock: Clock
+    ) -> None:
+        with context.database.transaction():
+            people.store_person(context, ann, replace(ann, disable_after=type(clock.now)(clock.now + 60_000)))
+        clock.advance(seconds=59)
+        assert sessions.find_live_session(context, acme, secret)
+        clock.advance(seconds=1)
+        assert sessions.find_live_session(context, acme, secret) is None
