@@ -333,18 +333,14 @@ def test_a_bug_in_the_machinery_ends_neither_foreman_nor_hand(
     assert "the foreman stumbled" in caplog.text
 
 
-def test_a_job_that_runs_is_claimed_by_nobody_else(enqueue: Enqueue, house: House, runner: Runner, deeds: Deeds) -> None:
-    begun, release = threading.Event(), threading.Event()
-
-    def act(_job: Job) -> None:
-        begun.set()
-        _block(release)
-
-    deeds.act, deeds.wanted = act, 1
+def test_what_a_runner_claimed_is_its_own_until_the_lease_is_over(
+    enqueue: Enqueue, house: House, clock: Clock, runner: Runner, deeds: Deeds
+) -> None:
     enqueue("one")
-    runner.start()
-    assert begun.wait(PATIENCE)
-    assert Runner(house, {KIND: deeds}).run_due() == 0
-    release.set()
-    assert deeds.enough.wait(PATIENCE)
-    assert deeds.done == ["one"]
+    assert len(runner._claim(limit=1)) == 1
+    other = Runner(house, {KIND: deeds})
+    assert other.run_due() == 0
+    clock.advance(milliseconds=LEASE_MS - 1)
+    assert other.run_due() == 0
+    clock.advance(milliseconds=1)
+    assert other.run_due() == 1
