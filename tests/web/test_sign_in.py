@@ -258,6 +258,16 @@ def test_a_button_of_a_provider_that_went_is_refused(context: Context, acme: Nod
     assert browser.error == "E_Idp_Unknown"
 
 
+@pytest.mark.parametrize(("facts", "code"), [({"active": False}, "E_Idp_Disabled"), ({"link_only": True}, "E_Idp_Link_Only")])
+def test_a_button_of_a_provider_that_may_not_sign_in_any_more_is_refused(
+    context: Context, acme: Node, browser: Browser, start: Start, facts: dict[str, Any], code: str
+) -> None:
+    make_provider(context, acme, **facts)
+    begun = start()
+    browser.open(f"{acme.issuer}/sign-in/provider?id={begun.sign_in.id}&idp=corp")
+    assert browser.error == code
+
+
 # Forms are ours (openid.md 11, 12).
 
 
@@ -308,7 +318,7 @@ def test_a_password_for_a_sign_in_that_another_tab_finished_is_too_late(
     browser.submit("/sign-in", login="anna.berg")
     check = credentials.check_password
 
-    def check_while_the_other_tab_finishes(*args: Any, **more: Any) -> Any:
+    def check_while_the_other_tab_finishes(*args: Any, **more: Any) -> credentials.Checked:
         sign_ins.finish(context, begun.sign_in)
         return replace(check(*args, **more), code="")
 
