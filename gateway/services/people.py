@@ -73,10 +73,11 @@ def add_person(context: Context, account: Account, document: JsonObject, methods
     stored = replace(account, document=stored_json(document, account.id))
     try:
         people.insert_account(context.database, stored)
-        identity_providers.replace_sign_in_methods(context.database, account.id, list(methods))
+        if methods:
+            identity_providers.replace_sign_in_methods(context.database, account.id, list(methods))
     except Duplicate as error:
         raise Refusal("E_Login_Taken", field="login", data={"value": account.login}) from error
-    people.replace_values(context.database, stored, searched_values(document))
+    people.insert_values(context.database, stored, searched_values(document))
     _count(context, account, 1)
     context.publish(
         Event(account.home, "person.created", "person", account.id, detail={"login": account.login, "by": account.managed_by or ""})
@@ -99,14 +100,15 @@ def store_person(context: Context, before: Account, after: Account, document: Js
         return before
     changed = replace(changed, version=before.version + 1, updated_at=context.now())
     try:
-        if not people.change_account(context.database, changed, expected_version=before.version):
+        if not people.change_account(context.database, changed, expected_version=before.version, before=before):
             raise Refusal("E_Version_Conflict", reason="the account changed meanwhile")
         if comparison_key(changed.login) != comparison_key(before.login):
             people.change_home_name(context.database, changed)
     except Duplicate as error:
         raise Refusal("E_Login_Taken", field="login", data={"value": changed.login}) from error
-    if changed.document != before.document:
-        people.replace_values(context.database, changed, searched_values(written))
+    searched = searched_values(written)
+    if searched != searched_values(former):
+        people.replace_values(context.database, changed, searched)
     context.publish(Event(changed.home, _action(before, changed), "person", changed.id, detail=_difference(before, changed)))
     _sign_out_if_due(context, before, changed)
     return changed

@@ -95,7 +95,8 @@ def create_provisioned(context: Context, connection: Connection, node: Node, doc
             account = replace(account, activated_at=context.now())
         stored = parts.stored | {"id": account.id, "active": account.enabled}
         account = _added(context, account, stored, methods)
-        _store_external_id(context, connection, account, parts.external_id)
+        if parts.external_id is not None:
+            _store_external_id(context, connection, account, parts.external_id)
         account, notes = _with_password(context, account, parts.password, methods, rules)
         return Seen(account, parts.external_id, tuple(methods), notes)
 

@@ -51,12 +51,9 @@ _EMAIL_TAKEN = Statement(
     .limit(1)
 )
 _INSERT = Statement(AccountTable.insert(places(AccountTable)))
-_CHANGE = Statement(
-    AccountTable.update(
-        {field: value for field, value in places(AccountTable).items() if field.name not in {"id", "version"}}
-        | {AccountTable.version: place("version")}
-    ).where((AccountTable.id == place("id")) & (AccountTable.version == place("expected")))
-)
+_CHANGE: dict[frozenset[str], Statement] = {}
+"""Updates by the names of the columns they write: an index whose columns are not named is left alone."""
+_MOST_CHANGES = 500
 _INSERT_NAME = Statement(SignInName.insert(places(SignInName)))
 _DELETE_HOME_NAME = Statement(SignInName.delete().where((SignInName.account == place("account")) & (SignInName.kind == "home")))
 _DELETE_NAMES = Statement(SignInName.delete().where(SignInName.account == place("account")))
@@ -140,13 +137,27 @@ def insert_account(database: Database, account: Account) -> None:
         insert_name(database, account.namespace, account.login, account.id, "home")
 
 
-def change_account(database: Database, account: Account, *, expected_version: int) -> bool:
+def change_account(database: Database, account: Account, *, expected_version: int, before: Account | None = None) -> bool:
     """Store an account if its version is still the expected one; return whether it was.
 
+    With the account as it was `before`, only the columns that differ are written, and only their indexes.
     Raises Duplicate if a new login is taken in its namespace.
     """
-    changed = database.write(_CHANGE, **_values(account), deleted_login="", expected=expected_version)
-    return changed == 1
+    alive: dict[str, object] = {"deleted_login": ""}
+    return _change(database, _values(account) | alive, {} if before is None else _values(before) | alive, expected_version)
+
+
+def _change(database: Database, values: dict[str, object], former: dict[str, object], expected_version: int) -> bool:
+    names = frozenset(name for name, value in values.items() if name not in former or former[name] != value) - {"id"}
+    statement = _CHANGE.get(names)
+    if statement is None:
+        columns = {getattr(AccountTable, name): place(name) for name in sorted(names)}
+        statement = Statement(
+            AccountTable.update(columns).where((AccountTable.id == place("id")) & (AccountTable.version == place("expected")))
+        )
+        if len(_CHANGE) < _MOST_CHANGES:
+            _CHANGE[names] = statement
+    return database.write(statement, **values, expected=expected_version) == 1
 
 
 def change_home_name(database: Database, account: Account) -> None:
@@ -162,8 +173,7 @@ def insert_name(database: Database, namespace: NamespaceId, name: str, account_i
 
 def bury_account(database: Database, account: Account, *, expected_version: int) -> bool:
     """Store a deleted account and free its names, its ids and what searches find (decisions.md 15)."""
-    stored = _values(account) | {"deleted_login": comparison_key(account.login), "expected": expected_version}
-    if database.write(_CHANGE, **stored) != 1:
+    if not _change(database, _values(account) | {"deleted_login": comparison_key(account.login)}, {}, expected_version):
         return False
     for statement in (_DELETE_NAMES, _DELETE_VALUES, _DELETE_EXTERNAL_IDS):
         database.write(statement, account=account.id)
@@ -173,6 +183,11 @@ def bury_account(database: Database, account: Account, *, expected_version: int)
 def replace_values(database: Database, account: Account, values: Iterable[SearchedValue]) -> None:
     """Store what filters on multi-valued attributes find of an account."""
     database.write(_DELETE_VALUES, account=account.id)
+    insert_values(database, account, values)
+
+
+def insert_values(database: Database, account: Account, values: Iterable[SearchedValue]) -> None:
+    """Store what filters on multi-valued attributes find of a new account."""
     database.write_many(
         _INSERT_VALUE,
         [
@@ -200,6 +215,11 @@ def replace_external_id(database: Database, connection: ConnectionId, account_id
     database.write(_DELETE_EXTERNAL_ID, connection=connection, account=account_id)
     if value:
         database.write(_INSERT_EXTERNAL_ID, connection=connection, account=account_id, value=value)
+
+
+def insert_external_id(database: Database, connection: ConnectionId, account_id: AccountId, value: str) -> None:
+    """Store a connection's id of a new account. Raises Duplicate if the connection uses it for another one."""
+    database.write(_INSERT_EXTERNAL_ID, connection=connection, account=account_id, value=value)
 
 
 def list_memberships(database: Database, account_id: AccountId) -> Sequence[Membership]:
