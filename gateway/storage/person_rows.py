@@ -87,9 +87,10 @@ _COLUMNS = (
 
 IN_SIGHT = (
     Account.deleted_at.is_null()
-    & (Account.type == AccountType.HUMAN.value)
+    # Written out and not bound, as the index `account_sight` has them: only so does the engine see that it holds whoever is in sight.
+    & (Account.type == pw.SQL(f"'{AccountType.HUMAN.value}'"))
     # A pending self-registration owns no name and is nobody yet (decisions.md 2).
-    & ((Account.self_registered == 0) | Account.email_validated_at.is_null(False))
+    & ((Account.self_registered == pw.SQL("0")) | Account.email_validated_at.is_null(False))
     & Account.home.in_(NodeAncestry.select(NodeAncestry.descendant).where(NodeAncestry.ancestor == place("node")))
 )
 """Living people homed in a node or below it (decisions.md 35)."""

@@ -79,9 +79,7 @@ def _values(search: PeopleSearch) -> dict[str, object]:
 
 
 def _page_query(plan: Plan, order: tuple[str, bool] | None) -> pw.Query:
-    if order is None:
-        return _paged(rows_query().where(IN_SIGHT & _sql(plan)), order)
-    # The ids are put in order first: whole rows, with their documents, would be moved about for nothing.
+    # The ids come first: whole rows, with their documents and what is joined to them, would be read and moved about for nothing.
     return rows_query().where(Account.id.in_(_paged(_ids(plan, Account.id), order))).order_by(*_order(order))
 
 
