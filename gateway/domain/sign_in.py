@@ -44,6 +44,8 @@ class Proof:
     means: Means
     proved_at: Instant = Instant(0)  # noqa: RUF009 -- a NewType's call makes nothing
     """When it was proved here; `means.auth_time` is the provider's, which may be older."""
+    session: SessionId | None = None
+    """The live session that is the proof; it goes on as that session, under a new secret."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,17 +87,24 @@ def admit(context: Context, attempt: Attempt) -> Admitted | Refusal:
         )
 
 
-def open_session(context: Context, node_id: NodeId, admitted: Admitted) -> tuple[SessionId, str]:
+def open_session(context: Context, node_id: NodeId, admitted: Admitted, *, proved_by: SessionId | None = None) -> tuple[SessionId, str]:
     """Open a session for somebody whom `admit` let in with nothing left to do, in the transaction that is open.
 
-    Returns its public id and the secret for the cookie, which is stored only as a hash.
+    Returns its public id and the secret for the cookie, which is stored only as a hash. A live session that was the proof
+    (`proved_by`) goes on instead, with the means reached and to the end it had, and its former secret is worthless (openid.md 80).
     """
     if admitted.due is not None:
         message = f"{admitted.due} is due first"
         raise AssertionError(message)
     now = context.now()
-    issuer_chain = nodes.list_chain(context.database, node_id)
     secret = new_token(context.entropy, "mgs")
+    if proved_by is not None:
+        if not sessions.renew_session(context.database, proved_by, admitted.means, now, secret_hash=hash_token(secret)):
+            raise Refusal("E_Session_Expired", reason="the session that was the proof has ended")
+        detail = {"account": admitted.account.id, "amr": admitted.means.amr}
+        context.record(Event(node_id, "session.renewed", "session", proved_by, detail=detail))
+        return proved_by, secret
+    issuer_chain = nodes.list_chain(context.database, node_id)
     session = Session(
         sid=SessionId(context.new_id()),
         node=node_id,

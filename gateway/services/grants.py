@@ -17,7 +17,7 @@ from gateway.domain.values import SECOND_MS, GrantId, Instant, NodeId, hash_toke
 from gateway.services import admission, nodes
 from gateway.services.admission import Admitted, Attempt
 from gateway.services.context import Context
-from gateway.storage import grants, people, relying_parties
+from gateway.storage import grants, people, relying_parties, sessions
 from gateway.storage import nodes as stored_nodes
 from gateway.storage.grants import StoredRefreshToken
 
@@ -68,6 +68,10 @@ def authorize(
     Raises Refusal with the code of the chain. `tenant` is the slug asked for or chosen.
     """
     with context.database.transaction():
+        current = sessions.find_session_by_sid(context.database, session.sid)
+        if current is None or current.ended_at is not None:
+            # Signed out since the door read the session: a code now would outlive it.
+            raise Refusal("E_Session_Expired", reason="the session has ended meanwhile")
         attempt = Attempt(
             node=node.id,
             path=Path.SESSION,

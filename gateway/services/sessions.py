@@ -32,6 +32,12 @@ def find_live_session(context: Context, node: Node, unverified_secret: str) -> S
     return session
 
 
+def find_live_by_sid(context: Context, sid: SessionId) -> Session | None:
+    """Return a session by its public id as it is now; None when anything ended it."""
+    session = sessions.find_session_by_sid(context.database, sid)
+    return session if session is not None and _alive(context, session) else None
+
+
 def _alive(context: Context, session: Session) -> bool:
     now = context.now()
     issuer_chain = nodes.list_chain(context.database, session.node)

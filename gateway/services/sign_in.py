@@ -15,9 +15,10 @@ from gateway.domain.nodes import Node
 from gateway.domain.relying_party import AuthorizationRequest, Level, Means, RelyingParty
 from gateway.domain.sign_in import Path, Proof, SignIn, Step, StoredRefusal, UpstreamLeg, wants_second_factor
 from gateway.domain.values import Instant, ProviderId, SignInId, hash_token, new_token
-from gateway.services import admission, credentials, nodes
+from gateway.services import admission, credentials, nodes, sessions
 from gateway.services.admission import Admitted, Attempt
 from gateway.services.context import Context
+from gateway.storage import credentials as stored_credentials
 from gateway.storage import identity_providers, people, relying_parties, sign_ins
 
 _LONGEST_LOGIN = 255
@@ -143,9 +144,10 @@ def prove_password(context: Context, node: Node, sign_in: SignIn, login: str, pa
     """
     named = identify(context, node, sign_in, login)
     traced = context.traced_as(sign_in.correlation_id)
+    # Taken before the check, which takes its time: what is set meanwhile makes the password that was checked a former one.
+    means = Means(level=Level.ONE_FACTOR, amr=("pwd",), auth_time=context.now())
     checked = credentials.check_password(traced, node, named.login, password, device=device)
     account = checked.account.id if checked.account else None
-    means = Means(level=Level.ONE_FACTOR, amr=("pwd",), auth_time=context.now())
     attempt = Attempt(node=node.id, path=Path.PASSWORD, account=account, means=means, tenant=sign_in.tenant)
     if not checked.code:
         return _told_or_neutral(_admit(context, node, named, attempt))
@@ -208,7 +210,7 @@ def change_password(context: Context, node: Node, sign_in: SignIn, new_password:
     if account is None:
         raise Refusal("E_State_Invalid", reason="the account is gone")
     credentials.set_password(context.traced_as(sign_in.correlation_id), account, new_password)
-    return advance(context, node, sign_in)
+    return advance(context, node, replace(sign_in, proof=replace(sign_in.proof, proved_at=context.now())))
 
 
 def refuse(context: Context, sign_in: SignIn, refusal: Refusal) -> SignIn:
@@ -255,6 +257,9 @@ def _admit(context: Context, node: Node, sign_in: SignIn, attempt: Attempt) -> P
     """
     traced = context.traced_as(sign_in.correlation_id)
     with context.database.transaction():
+        stale = _why_stale(context, sign_in, attempt)
+        if stale:
+            return Progress(refuse(context, replace(sign_in, proof=None, due=""), Refusal("E_Session_Expired", reason=stale)), "")
         if sign_in.parent is None:
             client = find_app(context, node, sign_in)
             if client is None:
@@ -269,12 +274,29 @@ def _admit(context: Context, node: Node, sign_in: SignIn, attempt: Attempt) -> P
         return Progress(refuse(context, _known(traced, sign_in, attempt, outcome), outcome), "")
 
 
+def _why_stale(context: Context, sign_in: SignIn, attempt: Attempt) -> str:
+    """Return why what was proved counts no more; empty if it does.
+
+    A proof waits for codes, choices and new passwords, and other things happen meanwhile: the person signs out, or an administrator
+    sets another password because this one is in wrong hands.
+    """
+    proof = sign_in.proof if attempt.assertion is None else None
+    if proof is not None and proof.session is not None and sessions.find_live_by_sid(context, proof.session) is None:
+        return "the session that was the proof has ended"
+    if attempt.path is not Path.PASSWORD or attempt.account is None or attempt.means is None:
+        return ""
+    proved_at = proof.proved_at if proof is not None else attempt.means.auth_time
+    set_at = stored_credentials.find_set_at(context.database, attempt.account)
+    return "the password was set anew meanwhile" if set_at is not None and set_at > proved_at else ""
+
+
 def _known(context: Context, sign_in: SignIn, attempt: Attempt, refusal: Refusal) -> SignIn:
     """Return the sign-in with its proof where only the tenant that was asked for is wrong, so that another one may be chosen."""
     facts = admission.load_facts(context, attempt) if refusal.code == "E_Not_Entitled" else None
     if facts is None or facts.account is None or facts.means is None:
         return sign_in
-    return replace(sign_in, proof=Proof(facts.account.id, attempt.path, facts.means, context.now()))
+    session = sign_in.proof.session if sign_in.proof is not None and attempt.assertion is None else None
+    return replace(sign_in, proof=Proof(facts.account.id, attempt.path, facts.means, context.now(), session))
 
 
 def _told(context: Context, sign_in: SignIn, progress: Progress | Refusal) -> Progress:
@@ -287,9 +309,10 @@ def _told(context: Context, sign_in: SignIn, progress: Progress | Refusal) -> Pr
 def _admitted(context: Context, node: Node, sign_in: SignIn, attempt: Attempt, outcome: Admitted) -> Progress:
     # A second factor is set up only soon after the first was proved, so that moment is kept through the steps between them.
     before = sign_in.proof if attempt.assertion is None else None
+    proved_at, proved_by = (before.proved_at, before.session) if before else (context.now(), None)
     changed = replace(
         sign_in,
-        proof=Proof(outcome.account.id, attempt.path, outcome.means, before.proved_at if before else context.now()),
+        proof=Proof(outcome.account.id, attempt.path, outcome.means, proved_at, proved_by),
         tenant=outcome.acting.slug if outcome.acting else sign_in.tenant,
         due=outcome.due or "",
         session=None,
@@ -297,7 +320,7 @@ def _admitted(context: Context, node: Node, sign_in: SignIn, attempt: Attempt, o
     )
     secret = ""
     if outcome.due is None and sign_in.parent is None:
-        sid, secret = admission.open_session(context, node.id, outcome)
+        sid, secret = admission.open_session(context, node.id, outcome, proved_by=proved_by)
         changed = replace(changed, session=sid)
     return Progress(_store(context, changed), secret)
 

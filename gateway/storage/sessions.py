@@ -1,6 +1,6 @@
 """Sessions of browsers at issuers, and what ends with an account."""
 
-from gateway.domain.relying_party import Session
+from gateway.domain.relying_party import Means, Session
 from gateway.domain.values import AccountId, Instant, NodeId, SessionId
 from gateway.storage.database import Database, Row, Statement, place, places
 from gateway.storage.sign_ins import means_from_json, means_to_json
@@ -27,6 +27,11 @@ _OF_ACCOUNT = Statement(
     .order_by(SessionTable.created_at)
 )
 _INSERT = Statement(SessionTable.insert(places(SessionTable)))
+_RENEW = Statement(
+    SessionTable.update(
+        {SessionTable.secret_hash: place("secret_hash"), SessionTable.means: place("means"), SessionTable.seen_at: place("now")}
+    ).where((SessionTable.sid == place("sid")) & SessionTable.ended_at.is_null())
+)
 _TOUCH = Statement(SessionTable.update({SessionTable.seen_at: place("now")}).where(SessionTable.sid == place("sid")))
 _END = Statement(
     SessionTable.update({SessionTable.ended_at: place("now"), SessionTable.end_reason: place("reason")}).where(
@@ -73,6 +78,11 @@ def insert_session(database: Database, session: Session, *, secret_hash: str) ->
         ended_at=None,
         end_reason="",
     )
+
+
+def renew_session(database: Database, sid: SessionId, means: Means, now: Instant, *, secret_hash: str) -> bool:
+    """Give a session another secret and other means; return whether it was alive. Only admission calls this; a test proves it."""
+    return database.write(_RENEW, sid=sid, means=means_to_json(means), now=now, secret_hash=secret_hash) == 1
 
 
 def touch_session(database: Database, sid: SessionId, now: Instant) -> None:

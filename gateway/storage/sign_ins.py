@@ -173,7 +173,8 @@ def _refusal_to_json(refusal: StoredRefusal) -> str:
 
 
 def _proof_to_json(proof: Proof) -> str:
-    return json.dumps({"account": proof.account, "path": proof.path, "means": means_to_json(proof.means), "proved_at": proof.proved_at})
+    stored = {"account": proof.account, "path": proof.path, "means": means_to_json(proof.means)}
+    return json.dumps(stored | {"proved_at": proof.proved_at, "session": proof.session})
 
 
 def _proof_from_json(text: str) -> Proof:
@@ -183,6 +184,7 @@ def _proof_from_json(text: str) -> Proof:
         path=Path(stored["path"]),
         means=means_from_json(stored["means"]),
         proved_at=Instant(stored["proved_at"]),
+        session=SessionId(stored["session"]) if stored["session"] else None,
     )
 
 

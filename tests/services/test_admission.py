@@ -371,6 +371,7 @@ def callers_of(name: str) -> set[str]:
 
 def test_only_admission_writes_sessions() -> None:
     assert callers_of("insert_session") == {"gateway/services/admission.py"}
+    assert callers_of("renew_session") == {"gateway/services/admission.py"}
 
 
 def test_only_the_sign_in_asks_admission_for_a_session() -> None:

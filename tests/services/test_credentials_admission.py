@@ -9,12 +9,13 @@ from gateway.domain.errors import Refusal
 from gateway.domain.locks import GuessPath
 from gateway.domain.nodes import Node, NodeKind
 from gateway.domain.people import Account
-from gateway.domain.relying_party import AuthorizationRequest, RelyingParty
-from gateway.domain.sign_in import Path, Proof, Step
-from gateway.services import admission, credentials, grants, hand_over, locks, nodes, people, second_factor
+from gateway.domain.relying_party import AuthorizationRequest, Level, RelyingParty, Session
+from gateway.domain.sign_in import Path, Proof, SignIn, Step
+from gateway.services import admission, credentials, grants, hand_over, locks, nodes, people, second_factor, sessions
 from gateway.services import sign_in as sign_ins
 from gateway.services.admission import Admitted, Attempt
 from gateway.services.context import Context
+from gateway.services.credentials import Checked
 from gateway.services.nodes import NewNode
 from gateway.storage import audit
 from tests.conftest import Clock
@@ -257,6 +258,74 @@ def test_a_session_as_proof_sets_no_factor_up_once_it_is_older_than_five_minutes
     with pytest.raises(Refusal) as refused:
         second_factor.offer(context, sign_in)
     assert refused.value.code == "E_Session_Expired"
+
+
+def by_session(context: Context, shop: RelyingParty, node: Node, session: Session) -> SignIn:
+    """A sign-in of an app that wants two factors, whose proof is the live session."""
+    begun = sign_ins.begin(context, node, wanting_two_factors(context, shop)).sign_in
+    proof = Proof(session.account, Path.SESSION, session.means, session.created_at, session.sid)
+    return sign_ins.advance(context, node, replace(begun, proof=proof)).sign_in
+
+
+def test_openid_80_a_step_up_goes_on_with_the_session_under_a_new_secret(
+    context: Context, acme: Node, shop: RelyingParty, mia: Account, secret: str, clock: Clock
+) -> None:
+    """The former secret is worthless, and the session lives no longer than it would have."""
+    provider = add_provider(context, acme)
+    mia = people.store_person(context, current(context, mia), replace(current(context, mia), mfa_required=False))
+    opened = sign_ins.prove_federated(context, acme, begin(context, acme, shop), provider, assertion_of(mia))
+    session = session_of(context, opened.sign_in)
+    clock.advance(seconds=3000)
+    sign_in = by_session(context, shop, acme, session)
+    assert sign_in.due == Step.VERIFY_TOTP
+    raised = second_factor.prove_code(context, acme, sign_in, code_at(secret, context.now()))
+    assert raised.sign_in.session == session.sid
+    assert sessions.find_live_session(context, acme, opened.session_secret) is None
+    now = sessions.find_live_session(context, acme, raised.session_secret)
+    assert now is not None
+    assert (now.sid, now.expires_at, now.means.level) == (session.sid, session.expires_at, Level.MULTI_FACTOR)
+
+
+def test_a_session_that_ended_meanwhile_is_no_proof_any_more(
+    context: Context, acme: Node, shop: RelyingParty, mia: Account, secret: str
+) -> None:
+    provider = add_provider(context, acme)
+    mia = people.store_person(context, current(context, mia), replace(current(context, mia), mfa_required=False))
+    opened = sign_ins.prove_federated(context, acme, begin(context, acme, shop), provider, assertion_of(mia))
+    session = session_of(context, opened.sign_in)
+    sign_in = by_session(context, shop, acme, session)
+    sessions.end_session(context, session, "signed out")
+    refused = second_factor.prove_code(context, acme, sign_in, code_at(secret, context.now()))
+    assert (refused.session_secret, refused.sign_in.session, refused.sign_in.proof) == ("", None, None)
+    assert refused.sign_in.refusal is not None
+    assert refused.sign_in.refusal.code == "E_Session_Expired"
+
+
+def test_a_former_password_is_no_proof_any_more(
+    context: Context, acme: Node, shop: RelyingParty, mia: Account, secret: str, clock: Clock
+) -> None:
+    """An administrator sets another one because this one is in wrong hands, while those hands stand at the code's page."""
+    sign_in = by_password(context, acme, shop, mia)
+    clock.advance(seconds=1)
+    credentials.set_password(context, current(context, mia), "seven loud geese land")
+    refused = second_factor.prove_code(context, acme, sign_in, code_at(secret, context.now()))
+    assert (refused.session_secret, refused.sign_in.session) == ("", None)
+
+
+def test_a_password_that_is_replaced_while_it_is_checked_opens_nothing(
+    context: Context, acme: Node, shop: RelyingParty, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    olaf, check = add_person(context, acme, "olaf"), credentials.check_password
+
+    def slow(*args: Any, **options: Any) -> Checked:
+        checked = check(*args, **options)
+        clock.advance(milliseconds=50)
+        credentials.set_password(context, current(context, olaf), "seven loud geese land")
+        return checked
+
+    monkeypatch.setattr(credentials, "check_password", slow)
+    progress = sign_ins.prove_password(context, acme, begin(context, acme, shop), "olaf", PASSWORD)
+    assert (progress.session_secret, progress.sign_in.session) == ("", None)
 
 
 def test_a_first_factor_proved_at_another_issuer_is_followed_by_the_second_at_the_one_that_asked(

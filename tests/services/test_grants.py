@@ -73,6 +73,15 @@ def test_code_stands_for_person_tenant_and_means(context: Context, acme: Node, s
     assert issued.refresh_token.startswith("mgr_")
 
 
+def test_no_code_outlives_a_session_that_ended_since_the_door_read_it(
+    context: Context, acme: Node, shop: RelyingParty, session: Session
+) -> None:
+    sessions.end_session(context, session, "signed out")
+    with pytest.raises(Refusal) as refused:
+        code_for(context, acme, shop, session)
+    assert refused.value.code == "E_Session_Expired"
+
+
 @pytest.mark.parametrize(("challenge", "verifier"), [(CHALLENGE, ""), (CHALLENGE, "w" * 43), ("", VERIFIER)])
 def test_pkce_holds_both_ways(context: Context, acme: Node, shop: RelyingParty, session: Session, challenge: str, verifier: str) -> None:
     code = code_for(context, acme, shop, session, code_challenge=challenge)
