@@ -37,14 +37,13 @@ def find_route(context: Context, node: Node, sign_in: SignIn) -> Route:
     hints = sign_in.request
     if hints is not None and hints.idp_hint:
         hinted = require_provider(context, node, hints.idp_hint)
-        return Route(_owner(context, node, hinted.node), _straight(sign_in, hinted))
-    named = (hints.domain_hint if hints else "") or local_and_domain(sign_in.login)[1]
-    domain = _find_domain(context, named)
-    if domain is None or not _in_sight(context, domain.node, node):
+        return _route(context, node, sign_in, hinted.node, hinted)
+    names = (hints.domain_hint if hints else "", local_and_domain(sign_in.login)[1])
+    domain = next((found for name in names if (found := _find_domain(context, node, name)) is not None), None)
+    if domain is None:
         return Route(node, None)
     provider = identity_providers.find_provider(context.database, domain.provider) if domain.provider else None
-    owner = node if sign_in.parent is not None else _owner(context, node, domain.node)
-    return Route(owner, _straight(sign_in, provider) if provider is not None and provider.node == owner.id else None)
+    return _route(context, node, sign_in, domain.node, provider if provider is not None and provider.node == domain.node else None)
 
 
 def route_to(context: Context, node: Node, provider: IdentityProvider) -> Route:
@@ -91,15 +90,25 @@ def _owners(chain: tuple[Node, ...]) -> tuple[Node, ...]:
     return chain[:length]
 
 
-def _straight(sign_in: SignIn, provider: IdentityProvider | None) -> IdentityProvider | None:
-    """Return the provider unless the person asked for the password page instead."""
-    return None if sign_in.password_wanted else provider
+def _route(context: Context, node: Node, sign_in: SignIn, owner: NodeId, provider: IdentityProvider | None) -> Route:
+    """Return the way to a domain's or provider's owner.
+
+    A sign-in made for another issuer goes nowhere else. Of a unit only its customer's provider is asked above: its names are found
+    here, in the namespace that both share.
+    """
+    straight = None if sign_in.password_wanted else provider
+    if owner == node.id or sign_in.parent is not None:
+        return Route(node, straight if straight is not None and straight.node == node.id else None)
+    if straight is None and not nodes.is_within(context.database, owner, node.id):
+        return Route(node, None)
+    return Route(_owner(context, node, owner), straight)
 
 
-def _find_domain(context: Context, name: str) -> Domain | None:
+def _find_domain(context: Context, node: Node, name: str) -> Domain | None:
+    """Return the proved domain of this name, if it belongs to somebody in sight of `node`."""
     key = comparison_key(name)
     found = (nodes.find_proved_domain(context.database, key, kind) for kind in _KINDS if key)
-    return next((domain for domain in found if domain is not None), None)
+    return next((domain for domain in found if domain is not None and _in_sight(context, domain.node, node)), None)
 
 
 def _in_sight(context: Context, owner: NodeId, node: Node) -> bool:

@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.nodes import Node
+from gateway.domain.nodes import Node, NodeKind
 from gateway.http.endpoints import SIGN_IN, below
-from gateway.services import people
+from gateway.services import nodes, people
 from gateway.services.context import Context
+from gateway.services.nodes import NewNode
 from tests.sign_ins import (
     PASSWORD,
     Browser,
+    make_app,
     make_person,
     make_provider,
     prove_domain,
@@ -132,6 +134,42 @@ def test_a_domain_hint_leads_to_its_provider(context: Context, acme: Node, brows
     prove_domain(context, acme, "acme.example", provider)
     start(domain_hint="acme.example")
     assert browser.gone_to.startswith("/t/acme/federation/corp/start")
+
+
+def test_a_domain_hint_that_nobody_in_sight_proved_leaves_it_to_the_name(
+    context: Context, acme: Node, globex: Node, browser: Browser, start: Start
+) -> None:
+    prove_domain(context, acme, "acme.example", make_provider(context, acme))
+    prove_domain(context, globex, "globex.example", make_provider(context, globex))
+    for hint in ("globex.example", "unknown.example"):
+        start(domain_hint=hint, login_hint="anna@acme.example")
+        assert browser.gone_to.startswith("/t/acme/federation/corp/start")
+
+
+def test_a_hosted_domain_leads_to_its_owner(context: Context, acme: Node, browser: Browser, start: Start) -> None:
+    prove_domain(context, acme, "hosted.example", make_provider(context, acme), kind="hosted")
+    start(login_hint="anna@hosted.example")
+    assert browser.gone_to.startswith("/t/acme/federation/corp/start")
+
+
+def test_a_registration_domain_leads_nowhere(context: Context, acme: Node, browser: Browser, start: Start) -> None:
+    prove_domain(context, acme, "company.example", make_provider(context, acme), kind="registration")
+    start(login_hint="anna@company.example")
+    assert browser.gone_to == ""
+
+
+def test_a_unit_asks_its_customers_provider_but_passwords_itself(context: Context, acme: Node, browser: Browser, start: Start) -> None:
+    unit = nodes.create_node(context, acme.id, NewNode("sales", "Sales", NodeKind.UNIT))
+    app = make_app(context, unit)
+    prove_domain(context, acme, "acme.example", make_provider(context, acme))
+    prove_domain(context, acme, "plain.example")
+    start(unit, app, login_hint="ben@acme.example")
+    assert browser.gone_to.startswith("/t/acme/federation/corp/start")
+    start(unit, app, login_hint="ben@plain.example")
+    assert "/t/sales/sign-in/password" in browser.text
+    start(unit, app)
+    browser.submit("/sign-in", login="ben@acme.example", method="password")
+    assert "/t/sales/sign-in/password" in browser.text
 
 
 def test_a_provider_hint_leads_to_that_provider(context: Context, acme: Node, browser: Browser, start: Start) -> None:
