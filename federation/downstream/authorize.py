@@ -111,7 +111,10 @@ def _for_session(context: Context, node: Node, party: RelyingParty, asked: Autho
 
 
 def _with_session_proof(context: Context, node: Node, asked: AuthorizationRequest, session: Session) -> Response:
-    """Begin a sign-in in which the session is the proof: its pages show the refusal, or ask for what is due, and no password again."""
+    """Begin a sign-in in which the session is the proof: its pages show the refusal, or ask for what is due, and no password again.
+
+    The session goes on to the end it had, under another secret.
+    """
     begun = sign_ins.begin(context, node, asked)
     proof = Proof(session.account, Path.SESSION, session.means, session.created_at, session.sid)
     progress = sign_ins.advance(context, node, replace(begun.sign_in, proof=proof))

@@ -11,7 +11,7 @@ from gateway.domain.people import Account
 from gateway.domain.relying_party import Level, Means
 from gateway.domain.sign_in import Path, Proof
 from gateway.http import endpoints
-from gateway.services import memberships, people, relying_parties
+from gateway.services import memberships, people, relying_parties, sessions
 from gateway.services import sign_in as sign_ins
 from gateway.services.context import Context
 from tests.conftest import Clock
@@ -282,7 +282,13 @@ class TestActingTenant:
             assert claims_of(rp.tokens(rp.redeem(each))["access_token"])["tenant"] == tenant
         # Asked without prompt=none, the page with the choice comes, and no password is asked again.
         again = sign_in_id_of(rp.authorize())
-        assert sign_ins.get(context, platform, again, rp.cookie(f"mg-t-{again}")).due == "choose_tenant"
+        waiting = sign_ins.get(context, platform, again, rp.cookie(f"mg-t-{again}"))
+        assert waiting.due == "choose_tenant"
+        # The same session goes on, to the end it had, and its former secret is worthless (openid.md 80).
+        before = sessions.find_live_session(context, platform, chosen.session_secret)
+        after = sign_ins.choose_tenant(context, platform, waiting, "acme").session_secret
+        assert sessions.find_live_session(context, platform, after) == before
+        assert sessions.find_live_session(context, platform, chosen.session_secret) is None
 
     def test_nonce_of_each_request_is_its_own(self, shop: Rp, ann: Account) -> None:
         first, second = shop.open_session(ann), shop.code(nonce="other")
