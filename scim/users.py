@@ -43,7 +43,7 @@ def read(exchange: Exchange, resource_id: str) -> Answer:
     known = EntityTags.parse(exchange.if_none_match)
     if known is not None and known.matches(view.version):
         return Answer(304, headers={"ETag": view.version})
-    return Answer(200, _projected(exchange, view, projection), {"ETag": view.version, "Location": view.location})
+    return Answer(200, _projected(exchange, view, projection), {"ETag": view.version})
 
 
 def create(exchange: Exchange, body: JsonObject) -> Answer:

@@ -125,7 +125,8 @@ def _views(reader: Reader, rows: Sequence[PersonRow]) -> list[View]:
         return []
     context, node = reader.context, reader.connection.node
     homes = {home: _home(context, home, node) for home in {row.home for row in rows}} if reader.extended else {}
-    member_of = groups.groups_json_of_many(context.database, [row.id for row in rows], node_id=node, base=reader.base)
+    grouped = [row.id for row in rows if row.grouped]
+    member_of = groups.groups_json_of_many(context.database, grouped, node_id=node, base=reader.base) if grouped else {}
     now = context.now()
     return [
         _view(reader.base, row, _extension_of(row, homes[row.home], now=now) if reader.extended else b"", member_of.get(row.id, b""))
