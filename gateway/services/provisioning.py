@@ -23,7 +23,7 @@ from gateway.storage.identity_providers import SignInMethod
 Change = Callable[["Seen"], JsonObject]
 """Takes what a connection sees of a person and returns the whole canonical document it wants instead; raises Refusal.
 
-A document without `active` leaves it as it is; with null it is unassigned, which lets the person in again.
+A document without `active`, or with null, leaves the pushed state as it is.
 """
 
 CONTACTS = ("Billing", "Technical", "Business")
@@ -145,10 +145,11 @@ def _added(context: Context, account: Account, stored: JsonObject, methods: list
 def _apply(context: Context, connection: Connection, seen: Seen, document: JsonObject, rules: Rules) -> Seen:
     fields = person_from_document(document)
     require_user_name(fields.user_name)
-    if "active" not in document:
-        # A document without `active` is silent about it: it must not let anybody in who was put out.
+    if document.get("active") is None:
+        # Silent about it, or unassigned: that must not let anybody in who was put out.
         fields = replace(fields, active=seen.account.active_by_scim)
-    active = {} if document.get("active", "") is None else {"active": seen.account.enabled_by_admin and fields.active}
+    enabled = seen.account.enabled_by_admin and fields.active
+    active = {} if enabled and document.get("active", "") is None else {"active": enabled}
     parts = parted({name: value for name, value in document.items() if name != "active"})
     after = replace(people.with_fields(seen.account, fields), managed_by=connection.id)
     after = _with_extension(context, after, parts.extension)

@@ -22,7 +22,7 @@ from gateway.storage.credentials import find_password
 from gateway.storage.database import Database
 from gateway.storage.nodes import Domain, insert_domain, prove_domain
 from tests.conftest import Clock
-from tests.scim.people import ENTERPRISE_URN, MOONGATE_URN, People, asking, people_of, person, refused
+from tests.scim.people import ENTERPRISE_URN, MOONGATE_URN, People, Reply, asking, people_of, person, refused
 from tests.sign_ins import make_provider
 
 SECRET = "correct horse battery staple"
@@ -243,11 +243,29 @@ def test_r097_an_administrators_disable_outlives_the_directorys_enable(entra: Pe
     assert entra.get(user).json["active"] is True
 
 
-def test_removing_active_unassigns_it_and_silence_keeps_it(entra: People, context: Context) -> None:
+SILENT_ABOUT_ACTIVE: dict[str, Callable[[People, str], Reply]] = {
+    "removed": lambda scim, user: scim.change(user, {"op": "remove", "path": "active"}),
+    "null by path": lambda scim, user: scim.change(user, {"op": "replace", "path": "active", "value": None}),
+    "null without path": lambda scim, user: scim.change(user, {"op": "replace", "value": {"active": None}}),
+    "null in a PUT": lambda scim, user: scim.put(user, person(active=None)),
+    "PUT without it": lambda scim, user: scim.put(user, {"schemas": [], "userName": "ada@acme.example"}),
+}
+
+
+@pytest.mark.parametrize("say", SILENT_ABOUT_ACTIVE.values(), ids=SILENT_ABOUT_ACTIVE.keys())
+def test_whoever_was_put_out_stays_out_until_active_is_pushed_as_true(
+    entra: People, context: Context, say: Callable[[People, str], Reply]
+) -> None:
     user = entra.create(active=False)["id"]
-    assert entra.put(user, {"schemas": [], "userName": "ada@acme.example"}).json["active"] is False
-    answer = entra.change(user, {"op": "remove", "path": "active"})
-    assert "active" not in answer.json
+    say(entra, user)
+    assert not stored(context, user).enabled
+    assert entra.get(user).json["active"] is False
+    assert entra.changed(user, {"op": "replace", "path": "active", "value": True})["active"] is True
+
+
+def test_active_of_somebody_who_is_in_can_be_unassigned(entra: People, context: Context) -> None:
+    user = entra.create()["id"]
+    assert "active" not in entra.change(user, {"op": "remove", "path": "active"}).json
     assert stored(context, user).enabled
 
 
