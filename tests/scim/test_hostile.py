@@ -142,6 +142,7 @@ def test_no_body_no_patch_and_no_filter_is_a_fault_of_ours(
 
 
 @pytest.mark.verify
+@pytest.mark.timeout(900)
 @_fuzzed(3000)
 @given(body=PEOPLE, patch=PATCHES, written=FILTERS, junk=st.binary(max_size=200))
 def test_no_body_no_patch_and_no_filter_is_a_fault_of_ours_at_length(
