@@ -64,7 +64,9 @@ def _answer(destination: Destination, parameters: dict[str, str]) -> Response:
     fields = parameters | ({"state": destination.state} if destination.state else {}) | {"iss": destination.node.issuer}
     if destination.mode == "form_post":
         headers.allow_form_to(destination.redirect_uri)
-        return Response(render_template("form_post.html", action=destination.redirect_uri, fields=fields), mimetype="text/html")
+        return Response(
+            render_template("form_post.html", node=destination.node, action=destination.redirect_uri, fields=fields), mimetype="text/html"
+        )
     separator = "&" if "?" in destination.redirect_uri else "?"
     return see_other(f"{destination.redirect_uri}{separator}{urlencode(fields)}")
 
