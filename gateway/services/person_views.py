@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import orjson
@@ -164,23 +165,43 @@ def _home(context: Context, home: NodeId, asked: NodeId) -> _Home:
     return _Home(scopes[home], all(node.disabled_at is None for node in chain))
 
 
+class _Facts(NamedTuple):
+    """What our extension tells of a person."""
+
+    status: str
+    method: str
+    matching: str
+    custom_login: str
+    federated_only: bool
+    mfa_required: bool
+    enrolled: bool
+    locked: bool
+    email_validated: bool
+    scope: str
+    """JSON of `scope`."""
+    contacts: str
+    language: str
+
+
 def _extension_of(row: PersonRow, home: _Home, *, now: Instant) -> bytes:
     status = effective_status(row, tenant_enabled=home.enabled, now=now)
     if row.locked and status in {Status.ACTIVE, Status.MUST_CHANGE_PASSWORD}:
         status = Status.LOCKED_OUT
     return _extension(
-        status.value,
-        row.provider_key or "password",
-        row.matching or row.provider_matching or Criterion.EMAIL.value,
-        row.federated_login or "",
-        bool(row.federated_only),
-        bool(row.mfa_required),
-        bool(row.enrolled),
-        bool(row.locked or row.admin_locked_at is not None),
-        row.email_validated_at is not None,
-        home.scope,
-        row.company_contacts,
-        row.language,
+        _Facts(
+            status.value,
+            row.provider_key or "password",
+            row.matching or row.provider_matching or Criterion.EMAIL.value,
+            row.federated_login or "",
+            bool(row.federated_only),
+            bool(row.mfa_required),
+            bool(row.enrolled),
+            bool(row.locked or row.admin_locked_at is not None),
+            row.email_validated_at is not None,
+            home.scope,
+            row.company_contacts,
+            row.language,
+        )
     )
 
 
@@ -199,34 +220,21 @@ def _view(base: str, row: PersonRow, extension: bytes, groups_json: bytes) -> Vi
 
 
 @lru_cache(maxsize=4096)
-def _extension(  # noqa: PLR0917 -- a cache is asked by position, and this is asked for each person of a page
-    status: str,
-    method: str,
-    matching: str,
-    custom_login: str,
-    federated_only: bool,  # noqa: FBT001 -- ditto
-    mfa_required: bool,  # noqa: FBT001 -- ditto
-    enrolled: bool,  # noqa: FBT001 -- ditto
-    locked: bool,  # noqa: FBT001 -- ditto
-    email_validated: bool,  # noqa: FBT001 -- ditto
-    scope: str,
-    contacts: str,
-    language: str,
-) -> bytes:
+def _extension(facts: _Facts) -> bytes:
     """Return our extension's JSON (R-201). Most people of a tenant share it, so it is seldom made."""
-    document: dict[str, object] = {"status": status, "signInMethod": method, "loginMatching": matching}
-    if custom_login:
-        document["customLogin"] = custom_login
+    document: dict[str, object] = {"status": facts.status, "signInMethod": facts.method, "loginMatching": facts.matching}
+    if facts.custom_login:
+        document["customLogin"] = facts.custom_login
     document |= {
-        "federatedOnly": federated_only,
-        "mfaRequired": mfa_required,
-        "mfaStatus": "enrolled" if enrolled else "none",
-        "lockedOut": locked,
-        "emailValidated": email_validated,
-        "scope": json.loads(scope),
+        "federatedOnly": facts.federated_only,
+        "mfaRequired": facts.mfa_required,
+        "mfaStatus": "enrolled" if facts.enrolled else "none",
+        "lockedOut": facts.locked,
+        "emailValidated": facts.email_validated,
+        "scope": json.loads(facts.scope),
     }
-    if contacts:
-        document["companyContacts"] = contacts.split(",")
-    if language:
-        document["language"] = language
+    if facts.contacts:
+        document["companyContacts"] = facts.contacts.split(",")
+    if facts.language:
+        document["language"] = facts.language
     return orjson.dumps(document)

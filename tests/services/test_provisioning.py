@@ -8,11 +8,9 @@ from flask.testing import FlaskClient
 
 from gateway.domain.connections import Adoption
 from gateway.domain.document import PersonFields
-from gateway.domain.errors import Refusal
 from gateway.domain.nodes import Node, NodeKind
 from gateway.domain.people import Account
-from gateway.services import access, connections, credentials, nodes, people, provisioning
-from gateway.services.connections import NewConnection
+from gateway.services import access, credentials, nodes, people, provisioning
 from gateway.services.context import Context
 from gateway.services.nodes import NewNode
 from gateway.services.people import NewPerson
@@ -353,32 +351,6 @@ def test_shared_addresses_are_taken(entra: People) -> None:
     for name in ("a", "b"):
         entra.create(name, emails=[{"value": "same@acme.example", "primary": True}])
     assert entra.listed(asking(filter='emails.value eq "same@acme.example"'))["totalResults"] == 2
-
-
-def test_a_token_is_shown_once_and_stored_as_a_hash(context: Context, acme: Node) -> None:
-    issued = connections.create_connection(context, acme, NewConnection("Entra"))
-    assert issued.secret.startswith("mgscim_")
-    assert len(issued.secret) > 45
-    assert issued.secret not in repr(context.database.script("SELECT * FROM scim_token"))
-    assert issued.secret not in repr(context.database.script("SELECT * FROM audit"))
-
-
-def test_a_connection_belongs_to_a_customer_a_prospect_or_a_unit(context: Context, platform: Node, acme: Node) -> None:
-    with pytest.raises(Refusal) as refusal:
-        connections.create_connection(context, platform, NewConnection("x"))
-    assert refusal.value.code == "E_Scope_Mismatch"
-    for bad in (NewConnection("x", profile="nobody"), NewConnection("x", days=0), NewConnection("x", provider="nobody")):  # type: ignore[arg-type]  # an id
-        with pytest.raises(Refusal):
-            connections.create_connection(context, acme, bad)
-    assert connections.list_connections(context, acme) == []
-
-
-def test_a_deleted_connection_leaves_its_people_managed_by_nobody(entra: People, adopting: People, context: Context) -> None:
-    user = entra.create(externalId="e1")["id"]
-    connections.delete_connection(context, entra.connection)
-    refused(entra.send("GET", "/Users"), 401)
-    assert stored(context, user).managed_by is None
-    assert adopting.post(person()).status_code == 201
 
 
 def test_a_change_refused_by_its_condition_changes_nothing(entra: People, context: Context) -> None:
