@@ -235,6 +235,27 @@ class TestContinueAndReturn:
         answer = answer_of(shop.browser.get(shop.url(endpoints.AUTHORIZE_RETURN), query_string={"id": sign_in_id}))
         assert (answer["error"], answer["state"], answer["iss"]) == ("access_denied", STATE, shop.node.issuer)
 
+    def test_sign_in_that_took_too_long_is_reported_as_such(self, shop: Rp, clock: Clock) -> None:
+        sign_in_id = sign_in_id_of(shop.authorize())
+        clock.advance(seconds=601)
+        answer = answer_of(shop.browser.get(shop.url(endpoints.AUTHORIZE_RETURN), query_string={"id": sign_in_id}))
+        assert (answer["error"], answer["state"]) == ("login_required", STATE)
+        assert answer["error_description"].startswith("E_Session_Expired: ")
+
+    def test_app_that_was_removed_meanwhile_gets_nothing(self, shop: Rp, ann: Account, context: Context) -> None:
+        begun = shop.authorize()
+        relying_parties.delete(context, shop.party)
+        for path in (endpoints.AUTHORIZE_CONTINUE, endpoints.AUTHORIZE_RETURN):
+            response = shop.browser.get(shop.url(path), query_string={"id": sign_in_id_of(begun)})
+            assert refused_with_page(response) == "E_Client_Unknown"
+
+    def test_right_that_was_taken_between_sign_in_and_answer_is_no_right(self, shop: Rp, ann: Account, context: Context) -> None:
+        sign_in_id = sign_in_id_of(shop.authorize())
+        shop.browser.set_cookie(f"mg-{shop.node.id}", self.prove(shop, sign_in_id, ann))
+        relying_parties.change(context, shop.party, {"roleless": False})
+        answer = answer_of(shop.browser.get(shop.url(endpoints.AUTHORIZE_CONTINUE), query_string={"id": sign_in_id}))
+        assert (answer["error"], "code" in answer) == ("access_denied", False)
+
     def test_redirect_uri_that_was_removed_meanwhile_gets_no_code(self, shop: Rp, ann: Account, context: Context) -> None:
         begun = shop.authorize()
         relying_parties.change(context, shop.party, {"redirect_uris": ("https://app.example/new",)})
