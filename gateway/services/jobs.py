@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from gateway.domain.audit import Event
 from gateway.domain.errors import Refusal
 from gateway.domain.ports import Unreachable
-from gateway.domain.values import DAY_MS, MINUTE_MS, SECOND_MS, Instant
+from gateway.domain.values import MINUTE_MS, SECOND_MS, Instant
+from gateway.services import sweeping
 from gateway.services.house import WORKER, House
-from gateway.storage import jobs, sign_ins
+from gateway.storage import jobs
 from gateway.storage.database import DatabaseUnavailable
 from gateway.storage.jobs import Job
 
@@ -33,8 +34,8 @@ LEASE_MS = 30 * SECOND_MS
 BACK_OFF_MS = (SECOND_MS, 5 * SECOND_MS, 30 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS, 30 * MINUTE_MS, 60 * MINUTE_MS, 180 * MINUTE_MS)
 """Pauses before the second, third … attempt; after the last one a failed job is dead."""
 
-KEPT_MS = 7 * DAY_MS
-"""How long jobs that are done stay to be looked at."""
+SWEEP_MS = 60 * MINUTE_MS
+"""Pause between two rounds of the broom."""
 
 _log = logging.getLogger(__name__)
 
@@ -123,10 +124,9 @@ class Runner:
             jobs.extend_leases(self._house.database, running, self._owner, lease_until=Instant(now + LEASE_MS))
             self._next_beat = Instant(now + LEASE_MS // 3)
         if now >= self._next_sweep:
-            jobs.forget_jobs(self._house.database, before=Instant(now - KEPT_MS))
-            # Who comes back to a sign-in within a day can begin it anew.
-            sign_ins.forget_sign_ins(self._house.database, before=Instant(now - DAY_MS))
-            self._next_sweep = Instant(now + 60 * MINUTE_MS)
+            # A little at each look, so that nobody waits long for a logout.
+            more = sweeping.sweep(self._house.database, now)
+            self._next_sweep = now if more else Instant(now + SWEEP_MS)
         for job in self._claim(limit=self._crew.threads - len(running)):
             self._waiting.put(job)
 

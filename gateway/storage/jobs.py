@@ -58,7 +58,6 @@ _RETRY = Statement(
     JobTable.update({JobTable.state: "ready", JobTable.last_error: place("error"), JobTable.run_at: place("run_at")}).where(_MINE)
 )
 _COUNTS = Statement(JobTable.select(JobTable.state, pw.fn.COUNT(JobTable.id)).group_by(JobTable.state))
-_FORGET = Statement(JobTable.delete().where((JobTable.state == "done") & (JobTable.finished_at < place("before"))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +157,3 @@ def retry_job(database: Database, job: Job, owner: str, *, error: str, run_at: I
 def count_jobs(database: Database) -> dict[str, int]:
     """Return how many jobs are in each state: `ready`, `running`, `done`, `dead`."""
     return {row[0]: row[1] for row in database.rows(_COUNTS)}
-
-
-def forget_jobs(database: Database, *, before: Instant) -> int:
-    """Delete jobs that were done before an instant; dead ones stay for a person to see. Return how many there were."""
-    return database.write(_FORGET, before=before)

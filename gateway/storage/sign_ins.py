@@ -55,10 +55,6 @@ _TAKE_LEG = Statement(
     .where(LegTable.state_hash == place("state_hash"))
     .returning(LegTable.sign_in, LegTable.provider, LegTable.nonce, LegTable.verifier, LegTable.started_at)
 )
-_FORGET_LEGS = Statement(
-    LegTable.delete().where(LegTable.sign_in.in_(SignInTable.select(SignInTable.id).where(SignInTable.expires_at < place("before"))))
-)
-_FORGET = Statement(SignInTable.delete().where(SignInTable.expires_at < place("before")))
 
 
 def find_sign_in(database: Database, sign_in_id: SignInId, browser_hash: str) -> SignIn | None:
@@ -133,13 +129,6 @@ def take_leg(database: Database, state_hash: str) -> UpstreamLeg | None:
     """Return the leg of a state, once: a replayed state finds nothing."""
     row = database.row(_TAKE_LEG, state_hash=state_hash)
     return UpstreamLeg(*row) if row else None
-
-
-def forget_sign_ins(database: Database, *, before: Instant) -> int:
-    """Remove the sign-ins that ended before a time, with their legs; return how many. A proof made for another sign-in ends with it."""
-    with database.transaction():
-        database.write(_FORGET_LEGS, before=before)
-        return database.write(_FORGET, before=before)
 
 
 def means_to_json(means: Means) -> str:
