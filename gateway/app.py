@@ -14,7 +14,8 @@ from gateway.settings import Settings
 from gateway.web import errors as web_errors
 from gateway.web import factors, health, help_pages, required_acts, sign_in
 from gateway.wiring import open_house
-from scim import blueprint as scim
+from scim.blueprint import strangers
+from scim.door import Door
 
 
 def create_app(settings: Settings) -> Flask:
@@ -32,9 +33,9 @@ def build_app(house: House) -> Flask:
     for door in _doors():
         app.register_blueprint(door)
     web_errors.register(app)
-    app.wsgi_app = Tenancy(Headers(app.wsgi_app), house)  # type: ignore[method-assign]  # Flask's documented way to wrap
+    app.wsgi_app = Tenancy(Headers(Door(app.wsgi_app)), house)  # type: ignore[method-assign]  # Flask's documented way to wrap
     return app
 
 
 def _doors() -> Iterable[Blueprint]:
-    return (scim.door, upstream.door, downstream.door, sign_in.door, required_acts.door, factors.door, help_pages.door, health.door)
+    return (strangers, upstream.door, downstream.door, sign_in.door, required_acts.door, factors.door, help_pages.door, health.door)

@@ -1,15 +1,20 @@
 """From Flask's request to what the kitchen takes: the context of an act, the caller's address, a bounded body."""
 
+from functools import lru_cache
 from ipaddress import ip_address
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from flask import current_app, request
+from werkzeug.wrappers import Request
 
 from gateway.domain.audit import Actor, ActorKind, Channel
 from gateway.domain.errors import Refusal
-from gateway.http.tenancy import CORRELATION
+from gateway.http.tenancy import CORRELATION, HOUSE
 from gateway.services.context import Context
 from gateway.services.house import House
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 EXTENSION = "moongate"
 FORM_LIMIT = 64 * 1024
@@ -31,20 +36,40 @@ def context(channel: Channel, actor: Actor | None = None) -> Context:
     return house().context(who, correlation_id=correlation_id(), address=client_address())
 
 
+def context_of(environ: "WSGIEnvironment", channel: Channel) -> Context:
+    """Return the surroundings of what a request asks for that Flask does not see; nobody is known yet."""
+    opened: House = environ[HOUSE]
+    nobody = Actor(ActorKind.ANONYMOUS, "", channel)
+    return opened.context(nobody, correlation_id=environ[CORRELATION], address=_address_of(environ, opened))
+
+
 def client_address() -> str:
     """Return the caller's address: the rightmost one of X-Forwarded-For that is no trusted proxy, and only where the peer is one."""
-    trusted = house().settings.trusted_proxies
-    hops = [request.remote_addr or ""]
-    if trusted:
-        hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",") if hop.strip()] + hops
-    for hop in reversed(hops):
-        try:
-            address = ip_address(hop)
-        except ValueError:
+    return _address_of(request.environ, house())
+
+
+def _address_of(environ: "WSGIEnvironment", opened: House) -> str:
+    peer: str = environ.get("REMOTE_ADDR", "")
+    trusted = opened.settings.trusted_proxies
+    if not trusted:
+        return _written(peer) or peer
+    hops = [hop.strip() for hop in environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
+    for hop in (peer, *reversed(hops)):
+        address = _written(hop)
+        if not address:
             break
-        if not any(address in network for network in trusted):
-            return str(address)
-    return request.remote_addr or ""
+        if not any(ip_address(address) in network for network in trusted):
+            return address
+    return peer
+
+
+@lru_cache(maxsize=1024)
+def _written(unverified_address: str) -> str:
+    """Return an address as it is written; empty if it is none."""
+    try:
+        return str(ip_address(unverified_address))
+    except ValueError:
+        return ""
 
 
 def require_form() -> None:
@@ -54,11 +79,11 @@ def require_form() -> None:
     request.max_content_length = FORM_LIMIT
 
 
-def read_body(limit: int) -> bytes:
+def read_body(asked: Request, limit: int) -> bytes:
     """Return the body, or refuse one of more than `limit` bytes without reading further; chunked bodies are bounded too."""
-    if (request.content_length or 0) > limit:
+    if (asked.content_length or 0) > limit:
         raise Refusal("E_Body_Too_Large", data={"limit": limit})
-    body = request.stream.read(limit + 1)
+    body = asked.stream.read(limit + 1)
     if len(body) > limit:
         raise Refusal("E_Body_Too_Large", data={"limit": limit})
     return body

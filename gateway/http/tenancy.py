@@ -26,7 +26,7 @@ NODE_ID = "moongate.node_id"
 CORRELATION = "moongate.correlation"
 HOST_KNOWN = "moongate.host_known"
 FAULT = "moongate.fault"
-_HOUSE = "moongate.house"
+HOUSE = "moongate.house"
 _PLACES_KEPT = 10_000
 _ANY_HOST = frozenset({HEALTH, READY})
 """Load balancers ask by address; these paths tell nothing about anybody."""
@@ -44,7 +44,7 @@ class Tenancy:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Find the node, then let the app answer."""
-        environ[_HOUSE], environ[CORRELATION] = self._house, new_correlation_id(self._house.entropy)
+        environ[HOUSE], environ[CORRELATION] = self._house, new_correlation_id(self._house.entropy)
         try:
             self._place(environ, _host(environ), environ.get("PATH_INFO", ""))
         except DatabaseUnavailable as error:
@@ -107,9 +107,13 @@ def current_node() -> Node:
 
 def find_current_node() -> Node | None:
     """Return the node of the request's issuer as it is now, read once a request, or None."""
-    environ = request.environ
+    return node_of(request.environ)
+
+
+def node_of(environ: "WSGIEnvironment") -> Node | None:
+    """Return the node of a request's issuer, where Flask has no request of its own."""
     if NODE not in environ:
         node_id = environ.get(NODE_ID)
-        environ[NODE] = nodes.find_by_id(environ[_HOUSE].database, node_id) if node_id else None
+        environ[NODE] = nodes.find_by_id(environ[HOUSE].database, node_id) if node_id else None
     node = environ[NODE]
     return node if isinstance(node, Node) else None

@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 
 from gateway.app import build_app
 from gateway.domain.errors import Refusal
@@ -58,10 +58,10 @@ def test_a_body_beyond_the_limit_is_refused_whether_or_not_its_length_is_announc
     body = io.BytesIO(b"x" * 11)
     length = {"CONTENT_LENGTH": "11"} if announced else {"wsgi.input_terminated": True}
     with app.test_request_context(method="POST", input_stream=body, environ_overrides=length), pytest.raises(Refusal) as refused:
-        requests.read_body(10)
+        requests.read_body(request, 10)
     assert refused.value.code == "E_Body_Too_Large"
 
 
 def test_a_body_within_the_limit_is_read_whole(app: Flask) -> None:
     with app.test_request_context(method="POST", data=b"0123456789"):
-        assert requests.read_body(10) == b"0123456789"
+        assert requests.read_body(request, 10) == b"0123456789"
