@@ -56,13 +56,13 @@ def _fitting(operator: Operator, value: str | None) -> bool:
 
 
 _TERMS: st.SearchStrategy[Filter] = st.one_of(
-    st.builds(Comparison, st.sampled_from(TEXTS).map(_path), OPERATORS, LITERALS).filter(lambda term: _fitting(term.operator, term.value)),  # type: ignore[arg-type]  # LITERALS
+    st.builds(Comparison, st.sampled_from(TEXTS).map(_path), OPERATORS, LITERALS).filter(lambda term: _fitting(term.operator, term.value)),  # type: ignore[arg-type]  # of LITERALS
     st.builds(Comparison, st.just(_path("active")), st.sampled_from([Operator.EQ, Operator.NE]), st.booleans()),
     st.builds(Present, st.sampled_from([*TEXTS, "emails", "name", "active", "meta.created"]).map(_path)),
 )
 _SUBS: st.SearchStrategy[Filter] = st.one_of(
     st.builds(Comparison, st.sampled_from(["value", "type"]).map(_path), OPERATORS, LITERALS).filter(
-        lambda term: _fitting(term.operator, term.value)  # type: ignore[arg-type]  # LITERALS
+        lambda term: _fitting(term.operator, term.value)  # type: ignore[arg-type]  # of LITERALS
     ),
     st.builds(Comparison, st.just(_path("primary")), st.just(Operator.EQ), st.booleans()),
     st.builds(Present, st.sampled_from(["value", "type"]).map(_path)),
