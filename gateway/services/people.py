@@ -88,11 +88,13 @@ def add_person(context: Context, account: Account, document: JsonObject, methods
 def store_person(context: Context, before: Account, after: Account, document: JsonObject | None = None) -> Account:
     """Store a changed person in the transaction that is open; unchanged, its version stays (scim.md A72, A77).
 
-    `document` is the new stored SCIM document; without one, the present document follows the changed columns. Whoever is no
-    longer let in is signed out everywhere.
+    `document` is the new stored SCIM document; without one, the present document follows the changed columns. Where it leaves
+    out `active`, that is not shown until the next change; nobody is let in by it. Whoever is no longer let in is signed out everywhere.
     """
     former = json.loads(before.document)
     written = updated_document(former if document is None else document, _with_active(fields_of(after), after))
+    if document is not None and "active" not in document:
+        written.pop("active", None)
     # A directory that sends the same attributes in another order changes nothing.
     same = {**written, "id": before.id} == former
     changed = replace(after, document=before.document if same else stored_json(written, after.id))

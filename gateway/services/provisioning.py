@@ -148,8 +148,8 @@ def _apply(context: Context, connection: Connection, seen: Seen, document: JsonO
     if document.get("active") is None:
         # Silent about it, or unassigned: that must not let anybody in who was put out.
         fields = replace(fields, active=seen.account.active_by_scim)
-    enabled = seen.account.enabled_by_admin and fields.active
-    active = {} if enabled and document.get("active", "") is None else {"active": enabled}
+    # Unassigned it is not shown (RFC 7644 §3.5.2.2); the state itself stands in the account.
+    active = {} if document.get("active", "") is None else {"active": seen.account.enabled_by_admin and fields.active}
     parts = parted({name: value for name, value in document.items() if name != "active"})
     after = replace(people.with_fields(seen.account, fields), managed_by=connection.id)
     after = _with_extension(context, after, parts.extension)
