@@ -1,4 +1,7 @@
-"""Refusals in the words of OAuth: an error, a description that every library can carry, and a page that explains it."""
+"""Refusals in the words of OAuth: an error, a description that every library can carry, and a page that explains it.
+
+A code that nobody may learn is told as the one that people see instead, whoever asks here.
+"""
 
 import re
 
@@ -16,14 +19,15 @@ def plain(text: str) -> str:
 
 def error_of(refusal: Refusal) -> str:
     """Return the OAuth error of a refusal: that of the catalogue, else `access_denied`."""
-    return refusal.entry.app_error or "access_denied"
+    return refusal.disclosed().entry.app_error or "access_denied"
 
 
 def describe(refusal: Refusal, correlation_id: str) -> str:
     """Return `E_Code: short English text. Correlation <id>`: the title, never the text with the person's values in it."""
-    return plain(f"{refusal.code}: {refusal.entry.title.rstrip('.')}. Correlation {correlation_id}")
+    shown = refusal.disclosed()
+    return plain(f"{shown.code}: {shown.entry.title.rstrip('.')}. Correlation {correlation_id}")
 
 
 def error_uri(public_url: str, refusal: Refusal) -> str:
     """Return the page that explains the refusal's code."""
-    return f"{public_url}{HELP_ERRORS}{refusal.code}"
+    return f"{public_url}{HELP_ERRORS}{refusal.disclosed().code}"

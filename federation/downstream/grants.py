@@ -117,7 +117,7 @@ class RefreshGrant(grants.RefreshTokenGrant):
         except TargetRejected as error:
             raise InvalidTargetError("This resource was not granted.") from error
         except Refusal as refusal:
-            raise InvalidGrantError(describe(refusal.disclosed(), self.server.context.correlation_id)) from refusal
+            raise InvalidGrantError(describe(refusal, self.server.context.correlation_id)) from refusal
         return Redeemed(issued)
 
     def authenticate_user(self, refresh_token: Redeemed) -> Account:
@@ -156,7 +156,7 @@ class AppGrant(grants.ClientCredentialsGrant):
         try:
             return tokens.issue_for_app(self.server.context, self.server.node, party, scope=scope, resource=resource)
         except Refusal as refusal:
-            raise InvalidGrantError(describe(refusal.disclosed(), self.server.context.correlation_id)) from refusal
+            raise InvalidGrantError(describe(refusal, self.server.context.correlation_id)) from refusal
 
     def save_token(self, token: dict[str, Any]) -> None:
         """Do nothing: access tokens are not stored."""

@@ -31,7 +31,8 @@ def answered_in_json(view: View) -> View:
         try:
             return view()
         except Refusal as refusal:
-            return error(refusal.entry.page_status, error_of(refusal), describe(refusal.disclosed(), requests.correlation_id()))
+            status = refusal.disclosed().entry.page_status
+            return error(status, error_of(refusal), describe(refusal, requests.correlation_id()))
         except TooManyFailures as failures:
             response = error(429, "temporarily_unavailable", "Too many failed attempts to authenticate.")
             response.headers["Retry-After"] = str(failures.seconds)
