@@ -57,7 +57,8 @@ class Checked:
 def check_password(context: Context, node: Node, login: str, password: str, *, device: str = "") -> Checked:
     """Check a password typed at a node's page. Every path costs one hash and the same writes (openid.md 76).
 
-    A Federated Only, disabled or locked account's own hash is never looked at (R-210): the dummy is. `device` is the secret of
+    A Federated Only or locked account's own hash is never looked at (R-210): the dummy is. A disabled one's is, because whoever
+    knows the password learns why it does not help (requirements.md section 6); admission refuses then. `device` is the secret of
     the device cookie.
     """
     account = stored_people.find_account_by_name(context.database, node.namespace, login)
@@ -68,7 +69,7 @@ def check_password(context: Context, node: Node, login: str, password: str, *, d
     right = _verify(stored.hash if stored is not None and usable else _DUMMY, password) and usable
     if account is None or stored is None or not right:
         locks.punish(context, guess)
-        return _wrong(context, account, code, device)
+        return _wrong(context, account, code or _state_of(account), device)
     locks.forgive(context, guess)
     if stored.expires_at is not None and stored.expires_at <= context.now():
         return Checked(account, "E_Temp_Password_Expired")
@@ -136,9 +137,12 @@ def _closed(account: Account | None, guess: Guess) -> str:
         return "E_No_User"
     if account.federated_only:
         return "E_Federated_Only"
-    if not account.enabled:
-        return "E_User_Disabled"
     return "E_Locked_Out" if guess.closed or account.admin_locked_at is not None else ""
+
+
+def _state_of(account: Account | None) -> str:
+    """Return what the trail tells beside a wrong password: it would not have helped either."""
+    return "E_User_Disabled" if account is not None and not account.enabled else ""
 
 
 def _wrong(context: Context, account: Account | None, code: str, device: str) -> Checked:

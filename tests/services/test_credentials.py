@@ -89,7 +89,6 @@ def leave(context: Context, account: Account) -> None:
 
 
 CLOSED: dict[str, Callable[[Context, Account], None]] = {
-    "E_User_Disabled": disable,
     "E_Locked_Out": lock_by_hand,
     "E_Federated_Only": make_federated_only,
     "E_No_User": leave,
@@ -121,6 +120,15 @@ def test_where_the_path_is_closed_the_stored_hash_is_never_looked_at(
     assert credentials.check_password(context, acme, "anna.berg", PASSWORD).code == code
     assert len(hasher.verified) == 1
     assert own not in hasher.verified
+
+
+def test_a_wrong_password_of_a_disabled_account_is_one_check_and_the_trail_knows_more(
+    context: Context, acme: Node, anna: Account, hasher: CountingHasher
+) -> None:
+    own = stored_hash(context, anna)
+    disable(context, anna)
+    assert credentials.check_password(context, acme, "anna.berg", "not the right one").code == "E_User_Disabled"
+    assert hasher.verified == [own]
 
 
 def test_a_locked_path_refuses_the_right_password_by_the_dummy(context: Context, acme: Node, anna: Account, hasher: CountingHasher) -> None:

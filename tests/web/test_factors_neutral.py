@@ -47,7 +47,7 @@ def answer_to(client: FlaskClient, context: Context, node: Node, login: str, pas
     return answer.status_code, body, headers
 
 
-@pytest.mark.parametrize("login", [login for login in LOGINS if login not in {"wrongpw", "mfaneed"}])
+@pytest.mark.parametrize("login", [login for login in LOGINS if login not in {"wrongpw", "mfaneed", "disable"}])
 def test_the_right_password_of_a_closed_account_is_answered_like_a_wrong_one_of_an_open_one(
     client: FlaskClient, context: Context, acme: Node, everybody: None, login: str
 ) -> None:

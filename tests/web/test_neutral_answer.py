@@ -121,6 +121,20 @@ def test_even_the_right_password_tells_nothing_where_nobody_may_know(
     assert hasher.verified - before == 1
 
 
+def test_whoever_knows_the_password_of_a_disabled_account_learns_why_it_does_not_help(
+    context: Context, acme: Node, browser: Browser, start: Start, hasher: CountingHasher
+) -> None:
+    login = disabled(context, acme)
+    begun = start()
+    browser.submit("/sign-in", login=login)
+    before = hasher.verified
+    assert answer_to(browser, login, PASSWORD).status_code == 303
+    assert hasher.verified - before == 1
+    page = browser.client.get(f"/t/acme/sign-in?id={begun.sign_in.id}", base_url="http://localhost:8000")
+    assert page.status_code == 403
+    assert 'data-error="E_User_Disabled"' in page.text
+
+
 @pytest.mark.parametrize(
     ("person", "code"),
     [
