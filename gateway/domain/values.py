@@ -60,11 +60,12 @@ def new_id(entropy: Entropy) -> str:
 def new_log_id(now: Instant, entropy: Entropy, sequence: int | None = None) -> str:
     """Return a UUIDv7 for log-like rows: it sorts by time (RFC 9562 §5.7).
 
-    `sequence` is a counter of the process, which keeps the order of what is written in the same millisecond (§6.2, method 1).
+    `sequence` is a counter of the process, which keeps the order of what is written in the same millisecond (§6.2, method 1). It takes
+    42 bits, so that it never begins anew; 32 random ones keep processes apart.
     """
     value = (now & 0xFFFFFFFFFFFF) << 80 | int.from_bytes(entropy(10), "big")
     if sequence is not None:
-        value = value & ~(0xFFF << 64) | (sequence & 0xFFF) << 64
+        value = value & ~(0xFFF << 64 | 0x3FFFFFFF << 32) | (sequence >> 30 & 0xFFF) << 64 | (sequence & 0x3FFFFFFF) << 32
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return str(uuid.UUID(int=value))

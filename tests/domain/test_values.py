@@ -5,7 +5,7 @@ import re
 import uuid
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.domain.values import Instant, comparison_key, hash_token, new_correlation_id, new_id, new_log_id, new_token
@@ -65,7 +65,9 @@ def test_log_ids_sort_by_time(now: int, first: bytes, second: bytes) -> None:
     assert new_log_id(Instant(now), lambda _: first) < new_log_id(Instant(now + 1), lambda _: second)
 
 
-@given(st.integers(0, 0xFFE), st.binary(min_size=10, max_size=10), st.binary(min_size=10, max_size=10))
+@example(0xFFF, b"\xff" * 10, bytes(10))
+@example(2**30 - 1, b"\xff" * 10, bytes(10))
+@given(st.integers(0, 2**42 - 2), st.binary(min_size=10, max_size=10), st.binary(min_size=10, max_size=10))
 def test_log_ids_of_one_millisecond_sort_by_their_sequence(sequence: int, first: bytes, second: bytes) -> None:
     now = Instant(1_790_000_000_000)
     earlier, later = new_log_id(now, lambda _: first, sequence), new_log_id(now, lambda _: second, sequence + 1)
