@@ -158,7 +158,8 @@ def test_a_file_that_is_no_database_ends_with_one_line(environment: dict[str, st
 
 def test_a_bind_beyond_loopback_demands_the_public_url(environment: dict[str, str]) -> None:
     for host in ("0.0.0.0", "::", "10.0.0.7"):
-        ended = moongate(environment, "serve", "--host", host, "--json")
+        # No port can be listened at: should the check ever fail, still nobody is served.
+        ended = moongate(environment | {"MOONGATE_HOME": "/proc/nowhere"}, "serve", "--host", host, "--json")
         assert ended.returncode == 1
         assert error_of(ended) == "E_Setting_Invalid"
         assert "MOONGATE_PUBLIC_URL" in ended.stderr

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -83,6 +84,18 @@ def test_a_server_without_worker_leaves_jobs_to_the_worker(gateway: Gateway) -> 
         with begin(gateway, "worker") as worker:
             assert seconds_until_seen(gateway) < PATIENCE
             assert tell(worker, signal.SIGTERM) == 0
+
+
+def test_no_process_outlives_a_server_that_is_killed(gateway: Gateway) -> None:
+    with serving(gateway, "--workers", "2") as server:
+        os.kill(server.pid, signal.SIGKILL)
+        server.wait(PATIENCE)
+        wait_for(lambda: not somebody_listens(gateway.port))
+
+
+def somebody_listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_a_port_in_use_ends_with_one_line(gateway: Gateway) -> None:
