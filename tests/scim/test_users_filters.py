@@ -32,7 +32,7 @@ def test_a39_operators(crowd: People, written: str, names: list[str]) -> None:
     assert crowd.who(written) == sorted(names)
 
 
-def test_a40_user_names_ignore_case_and_ids_do_not(crowd: People) -> None:
+def test_a40_r197_user_names_ignore_case_and_ids_do_not(crowd: People) -> None:
     assert crowd.who('userName eq "BOB@acme.example"') == [BOB]
     assert crowd.who('externalId eq "ext-1"') == [BOB]
     assert crowd.who('externalId eq "Ext-1"') == [ADA]

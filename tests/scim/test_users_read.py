@@ -52,6 +52,10 @@ def test_a33_attributes_and_excluded_attributes_exclude_each_other(entra: People
     refused(entra.send("GET", "/Users?attributes=userName&excludedAttributes=emails"), 400, "invalidValue")
 
 
+def test_a35_nothing_here_is_returned_on_request_only(entra: People) -> None:
+    assert '"returned":"request"' not in entra.send("GET", "/Schemas").text
+
+
 def test_a36_attributes_are_honoured_by_writes_and_searches(entra: People) -> None:
     only = {"schemas", "id", "userName"}
     created = entra.post(person(title="X"), "?attributes=userName")

@@ -150,15 +150,15 @@ def test_put_and_patch_of_an_unmanaged_account_are_adoptions_too(
 ) -> None:
     hand_made = by_hand(context, acme)
 
-    def send(directory: People) -> object:
+    def send(directory: People) -> Reply:
         if write == "put":
             return directory.put(hand_made.id, person(title="X"))
         return directory.change(hand_made.id, {"op": "add", "path": "title", "value": "X"})
 
-    refused(send(entra), 403, code="E_Forbidden")  # type: ignore[arg-type]  # a reply
+    refused(send(entra), 403, code="E_Forbidden")
     assert "may not adopt" in entra.log(context)[0].detail
     assert stored(context, hand_made.id).managed_by is None
-    assert send(adopting).status_code == 200  # type: ignore[attr-defined]  # a reply
+    assert send(adopting).status_code == 200
     assert stored(context, hand_made.id).managed_by == adopting.connection.id
 
 
