@@ -103,6 +103,7 @@ def restart() -> Response:
 @door.post(f"{SIGN_IN}/again")
 def again() -> Response:
     """Begin anew for the same app what took too long."""
+    requests.require_form()
     node, context = current_node(), requests.context(Channel.SIGN_IN)
     sign_in_id = request.form.get("id", "")
     secret = cookies.sign_in_secret(node, sign_in_id)

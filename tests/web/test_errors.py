@@ -1,5 +1,6 @@
 """Refusals outside of a sign-in: a page for people, a problem document for programs, and never what went on inside."""
 
+import io
 import re
 
 import pytest
@@ -115,3 +116,29 @@ def test_a_form_that_is_too_large_is_refused_unread(client: FlaskClient, acme: N
 def test_an_error_page_carries_the_name_of_its_organisation(client: FlaskClient, acme: Node) -> None:
     assert "Acme Ltd" in client.get("/t/acme/nowhere", base_url=HERE).text
     assert "Moongate" in client.get("/nowhere", base_url=HERE).text
+
+
+class Counted(io.BytesIO):
+    """A body that counts what is read of it."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self.taken += len(data)
+        return data
+
+
+HEAD = b'--x\r\nContent-Disposition: form-data; name="id"\r\n\r\n1\r\n--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
+
+
+@pytest.mark.parametrize("length", ["10000000", ""], ids=["told", "in chunks"])
+def test_no_door_reads_a_form_without_end(app: Flask, client: FlaskClient, acme: Node, length: str) -> None:
+    rules = {rule.rule.replace("<key>", "corp") for rule in app.url_map.iter_rules() if "POST" in (rule.methods or ())}
+    assert "/sign-in/again" in rules
+    for rule in sorted(rule for rule in rules if "<" not in rule):
+        body = Counted(HEAD + b"x" * 10_000_000 + b"\r\n--x--\r\n")
+        chunked = {"wsgi.input_terminated": True, "CONTENT_LENGTH": length}
+        url = f"/t/acme{rule}"
+        client.post(url, base_url=HERE, input_stream=body, content_type="multipart/form-data; boundary=x", environ_overrides=chunked)
+        assert body.taken < 200_000, rule
