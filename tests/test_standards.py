@@ -8,7 +8,8 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parent
 DOCUMENT = TESTS.parent / "docs/standards.md"
 
-# A test carries the ids it proves in its name: `test_a13_…`, `test_e03_e04_…` under tests/scim, elsewhere `test_openid_17_…` or `test_44_…`.
+# A test carries the ids it proves in its name:
+# `test_a13_…`, `test_e03_e04_…` under tests/scim, elsewhere `test_openid_17_…` or `test_44_…`.
 _SCIM = re.compile(r"test_((?:[aeo]\d+_)+)")
 _OPENID = re.compile(r"test_(?:openid_)?((?:\d{1,3}_)+)")
 
