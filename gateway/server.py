@@ -4,7 +4,7 @@ Both read the environment anew, open a house of their own, and close nothing: a 
 """
 
 import multiprocessing
-import signal
+import os
 import threading
 from multiprocessing.connection import wait
 
@@ -37,14 +37,16 @@ def _house() -> House:
 
 
 def _end_with_the_server() -> None:
-    """End this process when the one that started it is gone, killed perhaps: an orphan would hold the port and serve an old release."""
-    parent, main = multiprocessing.parent_process(), threading.main_thread().ident
-    if parent is None or main is None:
+    """End this process at once when the one that started it was killed: an orphan would hold the port and serve an old release.
+
+    At once is safe: what was acknowledged is on the disk, and jobs run again when their leases are over.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
         return
 
     def watch() -> None:
         wait([parent.sentinel])
-        # At the main thread: that is where the server waits, and a signal to any other would not wake it.
-        signal.pthread_kill(main, signal.SIGTERM)
+        os._exit(1)
 
     threading.Thread(target=watch, name="server-watch", daemon=True).start()
