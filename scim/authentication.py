@@ -7,6 +7,7 @@ from gateway.domain.connections import Connection
 from gateway.domain.errors import Refusal
 from gateway.domain.nodes import Node
 from gateway.domain.patch import Unknown
+from gateway.domain.values import NodeId
 from gateway.services import connections
 from gateway.services.context import Context
 from scim.profiles import PROFILES, Profile
@@ -14,13 +15,13 @@ from scim.profiles import PROFILES, Profile
 _LONGEST_TOKEN = 512
 
 
-def authenticate(context: Context, node: Node, unverified_header: str) -> Connection:
-    """Return the connection whose token the header Authorization carries (RFC 6750 §2.1), or refuse."""
+def authenticate(context: Context, node_id: NodeId, unverified_header: str) -> tuple[Connection, Node]:
+    """Return the connection whose token the header Authorization carries (RFC 6750 §2.1), and its node, or refuse."""
     scheme, _, token = unverified_header.partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token or len(token) > _LONGEST_TOKEN:
         raise Refusal("E_Token_Missing")
-    return connections.authenticate(context, node, token)
+    return connections.authenticate(context, node_id, token)
 
 
 def actor_of(connection: Connection) -> Actor:

@@ -79,10 +79,8 @@ def _told(act: Callable[[], Answer], correlation_id: str) -> Answer:
 
 def _exchange(environ: "WSGIEnvironment") -> Exchange:
     """Return the request of a connection that proved who it is; nothing of the body is read yet."""
-    node, stranger = tenancy.node_of(environ), requests.context_of(environ, Channel.SCIM)
-    if node is None:
-        raise Refusal("E_Not_Found")
-    connection = authentication.authenticate(stranger, node, environ.get("HTTP_AUTHORIZATION", ""))
+    stranger = requests.context_of(environ, Channel.SCIM)
+    connection, node = authentication.authenticate(stranger, environ[tenancy.NODE_ID], environ.get("HTTP_AUTHORIZATION", ""))
     parameters, rewrites = normalise_parameters(Request(environ).args) if environ.get("QUERY_STRING") else ({}, ())
     return Exchange(
         context=stranger.acting_as(authentication.actor_of(connection)),

@@ -8,7 +8,7 @@ from gateway.services import connections
 from gateway.services.connections import Request
 from gateway.services.context import Context
 
-MOST = 64
+MOST = 1000
 """Reads that wait at most."""
 
 
@@ -21,7 +21,7 @@ class ReadLog:
         self._waiting: list[Request] = []
 
     def add(self, request: Request) -> bool:
-        """Keep a read; return whether it is time to flush: 64 wait, or the first has waited a second."""
+        """Keep a read; return whether it is time to flush: too many wait, or the first has waited a second."""
         with self._lock:
             self._waiting.append(request)
             return len(self._waiting) >= MOST or request.at - self._waiting[0].at >= SECOND_MS

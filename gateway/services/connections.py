@@ -8,10 +8,10 @@ from gateway.domain.connections import Adoption, Connection, ProvisioningEntry, 
 from gateway.domain.errors import Refusal
 from gateway.domain.nodes import TENANTS, Node, NodeKind
 from gateway.domain.people import require_text
-from gateway.domain.values import DAY_MS, MINUTE_MS, ConnectionId, Instant, ProviderId, hash_token, new_token
+from gateway.domain.values import DAY_MS, MINUTE_MS, ConnectionId, Instant, NodeId, ProviderId, hash_token, new_token
 from gateway.services.context import Context
 from gateway.storage import connections, groups, identity_providers, nodes
-from gateway.storage.connections import LogRow
+from gateway.storage.connections import LogEntry, LogRow
 
 TOKEN_TAG = "mgscim"
 DEFAULT_DAYS = 365
@@ -138,13 +138,13 @@ def delete_connection(context: Context, connection: Connection) -> None:
         context.record(Event(connection.node, "connection.deleted", "connection", connection.id, detail=detail))
 
 
-def authenticate(context: Context, node: Node, secret: str) -> Connection:
-    """Return the connection that a bearer token names at this node, or refuse.
+def authenticate(context: Context, node_id: NodeId, secret: str) -> tuple[Connection, Node]:
+    """Return the connection that a bearer token names at this node, and the node as it is now, or refuse.
 
     Another node's token is as unknown as none. A node that is off, or below one that is, refuses with `E_Tenant_Not_Allowed`;
     its tokens sleep and wake (decisions.md 16).
     """
-    found = connections.find_by_token(context.database, node.id, hash_token(secret))
+    found = connections.find_by_token(context.database, node_id, hash_token(secret))
     if found is None:
         raise Refusal("E_Token_Revoked", reason="no token of this tenant")
     token, connection = found.token, found.connection
@@ -152,24 +152,18 @@ def authenticate(context: Context, node: Node, secret: str) -> Connection:
     if token.revoked_at is not None or token.expires_at <= now or connection.disabled_at is not None:
         raise Refusal("E_Token_Revoked", reason=f"token {token.id} of connection {connection.id} is revoked, expired or switched off")
     if found.switched_off:
-        raise Refusal("E_Tenant_Not_Allowed", data={"tenant": node.slug})
+        raise Refusal("E_Tenant_Not_Allowed", data={"tenant": found.node.slug})
     if token.last_used_at is None or now - token.last_used_at >= _TOUCH_AFTER:
         connections.touch_token(context.database, token.id, now)
-    return connection
+    return connection, found.node
 
 
 def record_requests(context: Context, requests: Sequence[Request]) -> None:
     """Write requests into the provisioning log, in the transaction that is open or one of their own."""
-    with context.database.transaction():
-        for request in requests:
-            connections.insert_log(
-                context.database,
-                request.id,
-                request.connection.node,
-                request.entry,
-                at=request.at,
-                correlation_id=request.correlation_id,
-            )
+    connections.insert_log(
+        context.database,
+        [LogEntry(request.id, request.connection.node, request.at, request.correlation_id, request.entry) for request in requests],
+    )
 
 
 def record_refused_write(context: Context, request: Request) -> None:

@@ -3,15 +3,19 @@
 import dataclasses
 import json
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import peewee as pw
 
 from gateway.domain.connections import Adoption, Connection, ProvisioningEntry, Token
+from gateway.domain.nodes import Node
 from gateway.domain.values import ConnectionId, Instant, NodeId
+from gateway.storage import nodes
 from gateway.storage.database import Database, Row, Statement, place, places
 from gateway.storage.tables.machinery import Counter
-from gateway.storage.tables.nodes import Node, NodeAncestry
+from gateway.storage.tables.nodes import Node as NodeTable
+from gateway.storage.tables.nodes import NodeAncestry
 from gateway.storage.tables.people import Account
 from gateway.storage.tables.provisioning import ExternalId, ScimConnection, ScimLog, ScimToken
 
@@ -20,6 +24,9 @@ SHARDS = 16
 _FIELDS = tuple(field.name for field in dataclasses.fields(Connection))
 _COLUMNS = tuple(getattr(ScimConnection, name) for name in _FIELDS)
 _TOKEN_COLUMNS = tuple(getattr(ScimToken, field.name) for field in dataclasses.fields(Token))
+_TOKEN_END = len(_TOKEN_COLUMNS)
+_CONNECTION_END = _TOKEN_END + len(_COLUMNS)
+_ADOPTION = _FIELDS.index("adoption")
 
 _FIND = Statement(ScimConnection.select(*_COLUMNS).where((ScimConnection.node == place("node")) & (ScimConnection.id == place("id"))))
 _OF_NODE = Statement(ScimConnection.select(*_COLUMNS).where(ScimConnection.node == place("node")).order_by(ScimConnection.created_at))
@@ -38,14 +45,16 @@ _CHANGE = Statement(
         }
     ).where(ScimConnection.id == place("id"))
 )
+_ABOVE = NodeTable.alias()
 _SWITCHED_OFF = pw.fn.EXISTS(
-    Node.select(pw.SQL("1"))
-    .join(NodeAncestry, on=(NodeAncestry.ancestor == Node.id))
-    .where((NodeAncestry.descendant == place("node")) & (Node.disabled_at.is_null(False) | Node.deleted_at.is_null(False)))
+    _ABOVE.select(pw.SQL("1"))
+    .join(NodeAncestry, on=(NodeAncestry.ancestor == _ABOVE.id))
+    .where((NodeAncestry.descendant == place("node")) & (_ABOVE.disabled_at.is_null(False) | _ABOVE.deleted_at.is_null(False)))
 )
 _BY_TOKEN = Statement(
-    ScimToken.select(*_TOKEN_COLUMNS, *_COLUMNS, _SWITCHED_OFF)
+    ScimToken.select(*_TOKEN_COLUMNS, *_COLUMNS, *nodes.COLUMNS, _SWITCHED_OFF)
     .join(ScimConnection, on=(ScimConnection.id == ScimToken.connection))
+    .join(NodeTable, on=(NodeTable.id == ScimConnection.node))
     .where((ScimToken.token_hash == place("token_hash")) & (ScimConnection.node == place("node")))
 )
 _TOKENS = Statement(ScimToken.select(*_TOKEN_COLUMNS).where(ScimToken.connection == place("connection")).order_by(ScimToken.created_at))
@@ -90,6 +99,7 @@ class Bearer:
 
     token: Token
     connection: Connection
+    node: Node
     switched_off: bool
     """Whether the node, or one above it, is disabled or deleted."""
 
@@ -111,6 +121,17 @@ class LogRow:
     detail: str
     duration_us: int
     correlation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One request of a connection, to be written."""
+
+    id: str
+    node: NodeId
+    at: Instant
+    correlation_id: str
+    entry: ProvisioningEntry
 
 
 def find_connection(database: Database, node_id: NodeId, connection_id: str) -> Connection | None:
@@ -148,8 +169,9 @@ def find_by_token(database: Database, node_id: NodeId, token_hash: str) -> Beare
     row = database.row(_BY_TOKEN, node=node_id, token_hash=token_hash)
     if row is None:
         return None
-    width = len(_TOKEN_COLUMNS)
-    return Bearer(Token(*row[:width]), _connection(row[width:-1]), switched_off=bool(row[-1]))
+    return Bearer(
+        Token(*row[:_TOKEN_END]), _connection(row[_TOKEN_END:_CONNECTION_END]), nodes.node_of(row[_CONNECTION_END:-1]), bool(row[-1])
+    )
 
 
 def list_tokens(database: Database, connection_id: ConnectionId) -> list[Token]:
@@ -172,23 +194,28 @@ def touch_token(database: Database, token_id: str, now: Instant) -> None:
     database.write(_TOUCH, id=token_id, now=now)
 
 
-def insert_log(database: Database, row_id: str, node_id: NodeId, entry: ProvisioningEntry, *, at: Instant, correlation_id: str) -> None:
-    """Add a request to the provisioning log."""
-    database.write(
+def insert_log(database: Database, entries: Iterable[LogEntry]) -> None:
+    """Add requests to the provisioning log."""
+    database.write_many(
         _INSERT_LOG,
-        id=row_id,
-        node=node_id,
-        connection=entry.connection,
-        at=at,
-        operation=entry.operation,
-        target=entry.target,
-        status=entry.status,
-        code=entry.code,
-        rewrites=json.dumps(entry.rewrites),
-        body=entry.body,
-        detail=json.dumps(dict(entry.detail), separators=(",", ":"), default=list),
-        duration_us=entry.duration_us,
-        correlation_id=correlation_id,
+        [
+            {
+                "id": new.id,
+                "node": new.node,
+                "connection": new.entry.connection,
+                "at": new.at,
+                "operation": new.entry.operation,
+                "target": new.entry.target,
+                "status": new.entry.status,
+                "code": new.entry.code,
+                "rewrites": json.dumps(new.entry.rewrites) if new.entry.rewrites else "[]",
+                "body": new.entry.body,
+                "detail": json.dumps(dict(new.entry.detail), separators=(",", ":"), default=list) if new.entry.detail else "{}",
+                "duration_us": new.entry.duration_us,
+                "correlation_id": new.correlation_id,
+            }
+            for new in entries
+        ],
     )
 
 
@@ -225,5 +252,5 @@ def total(database: Database, node_id: NodeId, kind: str) -> int:
 
 def _connection(row: Row) -> Connection:
     values = list(row)
-    values[_FIELDS.index("adoption")] = Adoption(values[_FIELDS.index("adoption")])
+    values[_ADOPTION] = Adoption(values[_ADOPTION])
     return Connection(*values)

@@ -137,9 +137,13 @@ class Database:
 
     def write_many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run `statement` once for each mapping of values, all or none."""
+        sql, layout = self._parsed(statement)
+        bound = [[values[part] if part.__class__ is _Place else part for part in layout] for values in rows]
         with self.transaction():
-            for values in rows:
-                self._run(statement, values)
+            try:
+                self._connection().executemany(sql, bound)
+            except sqlite3.Error as error:
+                raise _told(error) from error
 
     def select(self, query: pw.Query) -> list[Row]:
         """Run a query that was built for this one call, such as a search."""
@@ -213,20 +217,26 @@ class Database:
         return thread.reading
 
     def _run(self, statement: Statement, values: Mapping[str, Any]) -> sqlite3.Cursor:
+        sql, layout = self._compiled.get(statement) or self._parsed(statement)
+        try:
+            # peewee's own execute costs more than SQLite's answer to a small question.
+            return self._connection().execute(sql, [values[part] if part.__class__ is _Place else part for part in layout])
+        except sqlite3.Error as error:
+            raise _told(error) from error
+
+    def _parsed(self, statement: Statement) -> tuple[str, tuple[Any, ...]]:
         compiled = self._compiled.get(statement)
         if compiled is None:
             sql, layout = self.engine.get_sql_context().parse(statement.query)
             compiled = self._compiled[statement] = (sql, tuple(layout))
-        sql, layout = compiled
-        try:
-            # peewee's own execute costs more than SQLite's answer to a small question.
-            return self._connection().execute(sql, [values[part] if part.__class__ is _Place else part for part in layout])
-        except sqlite3.IntegrityError as error:
-            if "unique" in str(error).casefold():
-                raise Duplicate(str(error)) from error
-            raise pw.IntegrityError(str(error)) from error
-        except _UNAVAILABLE as error:
-            raise DatabaseUnavailable(str(error)) from error
+        return compiled
+
+
+def _told(error: sqlite3.Error) -> Exception:
+    """Return what the engine's error means."""
+    if isinstance(error, sqlite3.IntegrityError):
+        return Duplicate(str(error)) if "unique" in str(error).casefold() else pw.IntegrityError(str(error))
+    return DatabaseUnavailable(str(error)) if isinstance(error, _UNAVAILABLE) else error
 
 
 def _writes(query: pw.Query) -> bool:

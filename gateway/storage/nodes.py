@@ -13,7 +13,7 @@ from gateway.storage.tables.nodes import Domain as DomainTable
 from gateway.storage.tables.nodes import Installation, Namespace, NodeAncestry
 from gateway.storage.tables.nodes import Node as NodeTable
 
-_COLUMNS = tuple(getattr(NodeTable, field.name) for field in dataclasses.fields(Node))
+COLUMNS = tuple(getattr(NodeTable, field.name) for field in dataclasses.fields(Node))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,26 +32,26 @@ class Domain:
 
 _DOMAIN_COLUMNS = tuple(getattr(DomainTable, field.name) for field in dataclasses.fields(Domain))
 
-_BY_ID = Statement(NodeTable.select(*_COLUMNS).where(NodeTable.id == place("id")))
-_BY_SLUG = Statement(NodeTable.select(*_COLUMNS).where(NodeTable.slug == place("slug")))
+_BY_ID = Statement(NodeTable.select(*COLUMNS).where(NodeTable.id == place("id")))
+_BY_SLUG = Statement(NodeTable.select(*COLUMNS).where(NodeTable.slug == place("slug")))
 DEEPEST_ISSUER = 3
 """Segments that an issuer's path may have: `/t/<slug>` has two."""
 _BY_PLACE = Statement(
-    NodeTable.select(*_COLUMNS)
+    NodeTable.select(*COLUMNS)
     .where((NodeTable.issuer_host == place("host")) & NodeTable.issuer_path.in_([place(f"path{at}") for at in range(DEEPEST_ISSUER + 1)]))
     .order_by(pw.fn.LENGTH(NodeTable.issuer_path).desc())
     .limit(1)
 )
 _HOST = Statement(NodeTable.select(NodeTable.id).where(NodeTable.issuer_host == place("host")).limit(1))
-_ALL = Statement(NodeTable.select(*_COLUMNS).order_by(NodeTable.slug))
+_ALL = Statement(NodeTable.select(*COLUMNS).order_by(NodeTable.slug))
 _CHAIN = Statement(
-    NodeTable.select(*_COLUMNS)
+    NodeTable.select(*COLUMNS)
     .join(NodeAncestry, on=(NodeAncestry.ancestor == NodeTable.id))
     .where(NodeAncestry.descendant == place("id"))
     .order_by(NodeAncestry.depth)
 )
 _SUBTREE = Statement(
-    NodeTable.select(*_COLUMNS)
+    NodeTable.select(*COLUMNS)
     .join(NodeAncestry, on=(NodeAncestry.descendant == NodeTable.id))
     .where(NodeAncestry.ancestor == place("id"))
     .order_by(NodeAncestry.depth, NodeTable.slug)
@@ -107,13 +107,13 @@ _DELETE_DOMAIN = Statement(DomainTable.delete().where(DomainTable.id == place("i
 def find_node(database: Database, node_id: NodeId) -> Node | None:
     """Return the node, deleted ones too, until they are purged."""
     row = database.row(_BY_ID, id=node_id)
-    return _node(row) if row else None
+    return node_of(row) if row else None
 
 
 def find_node_by_slug(database: Database, slug: str) -> Node | None:
     """Return the node of a slug."""
     row = database.row(_BY_SLUG, slug=slug)
-    return _node(row) if row else None
+    return node_of(row) if row else None
 
 
 def find_node_by_issuer_place(database: Database, host: str, path: str) -> Node | None:
@@ -122,7 +122,7 @@ def find_node_by_issuer_place(database: Database, host: str, path: str) -> Node 
     prefixes = ["".join(f"/{segment}" for segment in segments[:length]) for length in range(len(segments) + 1)]
     prefixes += [""] * (DEEPEST_ISSUER + 1 - len(prefixes))
     row = database.row(_BY_PLACE, host=host, **{f"path{at}": prefix for at, prefix in enumerate(prefixes)})
-    return _node(row) if row else None
+    return node_of(row) if row else None
 
 
 def is_issuer_host(database: Database, host: str) -> bool:
@@ -132,17 +132,17 @@ def is_issuer_host(database: Database, host: str) -> bool:
 
 def list_nodes(database: Database) -> list[Node]:
     """Return every node by slug; for the command line, which stands above tenants."""
-    return [_node(row) for row in database.rows(_ALL)]
+    return [node_of(row) for row in database.rows(_ALL)]
 
 
 def list_chain(database: Database, node_id: NodeId) -> tuple[Node, ...]:
     """Return the node and its ancestors, nearest first; empty if it is gone."""
-    return tuple(_node(row) for row in database.rows(_CHAIN, id=node_id))
+    return tuple(node_of(row) for row in database.rows(_CHAIN, id=node_id))
 
 
 def list_subtree(database: Database, node_id: NodeId) -> tuple[Node, ...]:
     """Return the node and all below it, nearest first."""
-    return tuple(_node(row) for row in database.rows(_SUBTREE, id=node_id))
+    return tuple(node_of(row) for row in database.rows(_SUBTREE, id=node_id))
 
 
 def is_within(database: Database, node_id: NodeId, ancestor: NodeId) -> bool:
@@ -231,7 +231,8 @@ def delete_domain(database: Database, domain_id: str) -> None:
     database.write(_DELETE_DOMAIN, id=domain_id)
 
 
-def _node(row: Row) -> Node:
+def node_of(row: Row) -> Node:
+    """Return the node of a row of `COLUMNS`."""
     values = list(row)
     values[3] = NodeKind(values[3])
     values[7] = bool(values[7])
