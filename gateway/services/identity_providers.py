@@ -135,9 +135,9 @@ def change_provider(context: Context, provider: IdentityProvider, changes: Chang
             require_text(name, value)
         if value == "":
             raise Refusal("E_Field_Required", field=name, data={"field": name})
-    changed = replace(provider, **plain)
-    _require_credential("client_id", changed.client_id)
+    _require_credential("client_id", plain.get("client_id", provider.client_id))
     with context.database.transaction():
+        changed = replace(_current(context, provider), **plain)
         identity_providers.change_provider(context.database, changed)
         if changes.client_secret is not None:
             _require_credential("client_secret", changes.client_secret)
@@ -161,8 +161,9 @@ def test_provider(context: Context, fetcher: HttpFetcher, node: Node, provider: 
         faults = ", ".join(key.fault for key in keys.keys if key.fault) or "it holds none"
         raise Refusal("E_Idp_Config", data={"provider": provider.name}, reason=f"no key of {metadata.jwks_uri} can be used: {faults}")
     _require_known_client(context, fetcher, node, provider, metadata)
-    tested = replace(provider, tested_at=context.now(), algorithms=_pinned(metadata))
     with context.database.transaction():
+        # The calls took seconds; who switched the provider off meanwhile meant it.
+        tested = replace(_current(context, provider), tested_at=context.now(), algorithms=_pinned(metadata))
         identity_providers.change_provider(context.database, tested)
         detail = {"algorithms": {"old": provider.algorithms, "new": tested.algorithms}, "keys": len(usable)}
         context.record(Event(provider.node, "provider.tested", "provider", provider.id, detail=detail))
@@ -332,12 +333,20 @@ def _pinned(metadata: ProviderMetadata) -> tuple[str, ...]:
 
 
 def _set_active(context: Context, provider: IdentityProvider, *, active: bool) -> IdentityProvider:
-    changed = replace(provider, active=active)
     with context.database.transaction():
+        changed = replace(_current(context, provider), active=active)
         identity_providers.change_provider(context.database, changed)
         action = "provider.activated" if active else "provider.deactivated"
         context.publish(Event(provider.node, action, "provider", provider.id, detail={"key": provider.key}))
     return changed
+
+
+def _current(context: Context, provider: IdentityProvider) -> IdentityProvider:
+    """Return a provider as it is stored under the write lock, or refuse one that was deleted meanwhile."""
+    current = identity_providers.find_provider(context.database, provider.id)
+    if current is None:
+        raise Refusal("E_Idp_Unknown", field="key", data={"value": provider.key}, reason="it was deleted meanwhile")
+    return current
 
 
 def _wrapped(context: Context, provider_id: ProviderId, secret: str) -> str:

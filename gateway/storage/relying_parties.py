@@ -28,7 +28,7 @@ _OF_NODE = Statement(
 _INSERT = Statement(PartyTable.insert(places(PartyTable)))
 _CHANGE = Statement(
     PartyTable.update(
-        {getattr(PartyTable, name): place(name) for name in _FIELDS if name not in {"client_id", "node", "created_at"}}
+        {getattr(PartyTable, name): place(name) for name in _FIELDS if name not in {"client_id", "node", "created_at", "disabled_at"}}
     ).where((PartyTable.client_id == place("client_id")) & PartyTable.deleted_at.is_null())
 )
 _DISABLE = Statement(PartyTable.update({PartyTable.disabled_at: place("at")}).where(PartyTable.client_id == place("client_id")))

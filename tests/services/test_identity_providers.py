@@ -271,6 +271,21 @@ class TestTestingAndSwitching:
         outside = publishing(OKTA, ec_key, id_token_signing_alg_values_supported=["ES256"])
         assert identity_providers.test_provider(context, outside, acme, corp).provider.algorithms == ("ES256",)
 
+    def test_what_was_switched_off_during_a_test_or_a_change_stays_off(
+        self, context: Context, acme: Node, corp: IdentityProvider, rsa_key: ForgeKey
+    ) -> None:
+        """The calls of a test take seconds; a stale copy must not be what is stored."""
+        tested = identity_providers.test_provider(context, publishing(OKTA, rsa_key), acme, corp).provider
+        active = identity_providers.activate_provider(context, tested)
+        identity_providers.deactivate_provider(context, active)
+        identity_providers.test_provider(context, publishing(OKTA, rsa_key), acme, active)
+        identity_providers.change_provider(context, active, Changes(name="Renamed"))
+        assert not identity_providers.get_provider(context, acme, "corp").active
+        identity_providers.delete_provider(context, identity_providers.get_provider(context, acme, "corp"))
+        with pytest.raises(Refusal) as refused:
+            identity_providers.activate_provider(context, active)
+        assert refused.value.code == "E_Idp_Unknown"
+
     def test_r073_deactivation_names_who_cannot_sign_in_any_more(self, context: Context, acme: Node) -> None:
         corp = identity_providers.add_provider(context, publishing(OKTA), acme, new(activate=True))
         person: dict[str, Any] = {"given_name": "Ada", "family_name": "Byron"}

@@ -161,6 +161,13 @@ def test_app_switched_off_is_found_by_its_administrator_only(context: Context, a
     assert relying_parties.get_relying_party(context, acme.id, party.client_id).disabled_at is not None
 
 
+def test_app_switched_off_during_a_change_stays_off(context: Context, acme: Node) -> None:
+    party, _ = registering(context, acme)
+    relying_parties.set_disabled(context, party, disabled=True)
+    relying_parties.change(context, party, {"name": "Renamed"})
+    assert relying_parties.find(context, acme.id, party.client_id) is None
+
+
 def test_keys_are_made_when_the_first_app_is_registered(context: Context, acme: Node) -> None:
     assert keys.list_public_keys(context, acme.id) == []
     registering(context, acme)
