@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from gateway.domain.audit import Event
 from gateway.domain.connections import Adoption, Connection, ProvisioningEntry, Token, require_switches
@@ -17,6 +18,7 @@ TOKEN_TAG = "mgscim"
 DEFAULT_DAYS = 365
 _PLACES = TENANTS | {NodeKind.UNIT}
 _TOUCH_AFTER = MINUTE_MS
+_CHANGEABLE = ("name", "profile", "provider", "patch_reply", "adoption", "unknown", "rate", "disabled_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +114,15 @@ def change_connection(context: Context, node: Node, before: Connection, after: C
     """Store a connection's name, profile, provider and switches."""
     require_text("name", after.name)
     require_switches(after)
+    changes: dict[str, Any] = {name: getattr(after, name) for name in _CHANGEABLE if getattr(before, name) != getattr(after, name)}
     with context.database.transaction():
         _own_provider(context, node, after.provider)
-        connections.change_connection(context.database, after)
-        changed = {
-            name: [str(getattr(before, name)), str(getattr(after, name))]
-            for name in ("name", "profile", "provider", "patch_reply", "adoption", "unknown", "rate", "disabled_at")
-            if getattr(before, name) != getattr(after, name)
-        }
-        context.record(Event(after.node, "connection.changed", "connection", after.id, detail=changed))
-    return after
+        # Only what differs: whoever switched the connection off since `before` was read meant it.
+        stored = replace(get_connection(context, node, after.id), **changes)
+        connections.change_connection(context.database, stored)
+        detail = {name: [str(getattr(before, name)), str(value)] for name, value in changes.items()}
+        context.record(Event(after.node, "connection.changed", "connection", after.id, detail=detail))
+    return stored
 
 
 def set_disabled(context: Context, node: Node, connection: Connection, *, disabled: bool) -> Connection:

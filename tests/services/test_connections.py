@@ -1,5 +1,7 @@
 """SCIM connections: where they belong, tokens shown once, what stays when they go (R-174, decisions.md 34, 35)."""
 
+from dataclasses import replace
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -46,6 +48,14 @@ def test_a_connection_belongs_to_a_customer_a_prospect_or_a_unit(context: Contex
         with pytest.raises(Refusal):
             connections.create_connection(context, acme, bad)
     assert connections.list_connections(context, acme) == []
+
+
+def test_a_connection_switched_off_during_a_change_stays_off(entra: People, context: Context, acme: Node) -> None:
+    before = entra.connection
+    connections.set_disabled(context, acme, before, disabled=True)
+    changed = connections.change_connection(context, acme, before, replace(before, name="Renamed"))
+    assert (changed.name, changed.disabled_at) == ("Renamed", context.now())
+    refused(entra.send("GET", "/Users"), 401)
 
 
 def test_a_deleted_connection_leaves_its_people_managed_by_nobody(entra: People, adopting: People, context: Context) -> None:
