@@ -33,8 +33,11 @@ BODY_LIMIT = 256 * 1024
 MAX_URL_LENGTH = 4096
 MAX_ADDRESSES = 4
 """How many addresses of one name are tried."""
-CALLS_PER_HOST = 16
+CALLS_PER_HOST = 4
+"""Half of a process's threads, so that those who wait for one server leave room for all others, and for its own calls back to us."""
 CALLS = 64
+HANGING_SECONDS = 1.0
+"""When a call that is under way counts as hanging: behind such calls nobody queues for the same server."""
 
 Resolver = Callable[[str, int], Sequence[str]]
 """Returns the addresses of a host name, best first; raises OSError where there are none."""
@@ -140,26 +143,37 @@ class _Slots:
     def __init__(self, calls: int, per_host: int) -> None:
         self._calls = calls
         self._per_host = per_host
-        self._running: dict[str, int] = {}
+        self._running: dict[str, list[float]] = {}
+        """When each call under way began, oldest first."""
         self._changed = threading.Condition()
 
-    def enter(self, host: str, timeout: float) -> None:
-        """Take a slot, or raise Unreachable where none comes free in `timeout` seconds."""
+    def enter(self, host: str, timeout: float) -> float:
+        """Take a slot and return when; raises Unreachable where none comes free in `timeout` seconds, or the host hangs."""
+        until = time.monotonic() + timeout
         with self._changed:
-            if not self._changed.wait_for(lambda: self._is_free(host), timeout):
-                raise Unreachable(f"too many calls to {host} are under way")
-            self._running[host] = self._running.get(host, 0) + 1
+            while not self._is_free(host):
+                left = until - time.monotonic()
+                if left <= 0 or self._hangs(host):
+                    raise Unreachable(f"too many calls to {host} are under way")
+                self._changed.wait(min(left, HANGING_SECONDS))
+            began = time.monotonic()
+            self._running.setdefault(host, []).append(began)
+            return began
 
-    def leave(self, host: str) -> None:
-        """Give the slot back."""
+    def leave(self, host: str, began: float) -> None:
+        """Give the slot taken at `began` back."""
         with self._changed:
-            self._running[host] -= 1
+            self._running[host].remove(began)
             if not self._running[host]:
                 del self._running[host]
             self._changed.notify_all()
 
     def _is_free(self, host: str) -> bool:
-        return self._running.get(host, 0) < self._per_host and sum(self._running.values()) < self._calls
+        return len(self._running.get(host, ())) < self._per_host and sum(map(len, self._running.values())) < self._calls
+
+    def _hangs(self, host: str) -> bool:
+        running = self._running.get(host, [])
+        return len(running) >= self._per_host and running[0] + HANGING_SECONDS <= time.monotonic()
 
 
 class Transport:
@@ -206,14 +220,17 @@ class Transport:
             raise Unreachable(f"no request could be made: {type(error).__name__}") from error
         deadline = time.monotonic() + self._time_limit
         call = _Call()
-        self._slots.enter(target.host, self._time_limit)
+        began = self._slots.enter(target.host, self._time_limit)
         worker = threading.Thread(
-            target=self._work, args=(call, target, request, deadline), kwargs={"private_outbound": private_outbound}, daemon=True
+            target=self._work,
+            args=(call, target, request, deadline),
+            kwargs={"private_outbound": private_outbound, "began": began},
+            daemon=True,
         )
         try:
             worker.start()
         except RuntimeError as error:
-            self._slots.leave(target.host)
+            self._slots.leave(target.host, began)
             raise Unreachable("this process can start no thread") from error
         try:
             return call.outcome.result(max(0.0, deadline - time.monotonic()))
@@ -221,13 +238,15 @@ class Transport:
             call.abandon()
             raise Unreachable(f"{target.host} gave no complete answer in {self._time_limit:g} s") from error
 
-    def _work(self, call: _Call, target: _Target, request: PreparedRequest, deadline: float, *, private_outbound: bool) -> None:
+    def _work(
+        self, call: _Call, target: _Target, request: PreparedRequest, deadline: float, *, private_outbound: bool, began: float
+    ) -> None:
         try:
             call.outcome.set_result(self._send(call, target, request, deadline, private_outbound=private_outbound))
         except BaseException as error:  # noqa: BLE001  handed to the waiting thread, which raises it
             call.outcome.set_exception(error)
         finally:
-            self._slots.leave(target.host)
+            self._slots.leave(target.host, began)
 
     def _send(self, call: _Call, target: _Target, request: PreparedRequest, deadline: float, *, private_outbound: bool) -> Reply:
         addresses = self._dialable(target, private_outbound=private_outbound)

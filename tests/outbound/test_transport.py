@@ -327,6 +327,34 @@ class TestLimits:
             assert_threads_end()
             assert caller.get_json(f"http://dead.example:{server.port}/", private_outbound=True) == {"ok": 1}
 
+    @pytest.mark.parametrize("hanging", [0.05, 30.0], ids=["hangs", "is only busy"])
+    def test_nobody_queues_behind_a_server_that_hangs_but_behind_one_that_is_busy(
+        self, monkeypatch: pytest.MonkeyPatch, hanging: float
+    ) -> None:
+        """Else those who wait for one dead server take every thread of the process, and nobody signs in anywhere."""
+        monkeypatch.setattr(transport, "CALLS_PER_HOST", 1)
+        monkeypatch.setattr(transport, "HANGING_SECONDS", hanging)
+        over, begun = threading.Event(), threading.Event()
+
+        def resolve(_host: str, _port: int) -> Sequence[str]:
+            begun.set()
+            over.wait(10)
+            return ("127.0.0.1",)
+
+        caller = Transport(LOOPBACK, resolve=resolve, time_limit_ms=20_000)
+        with serve(answering(b'{"ok": 1}')) as server:
+            url = f"http://idp.example:{server.port}/"
+            first = threading.Thread(target=caller.get_json, args=(url,), kwargs={"private_outbound": True})
+            first.start()
+            begun.wait(10)
+            if hanging < 1:
+                assert "too many calls" in reason_of(caller, url)
+                over.set()
+            else:
+                threading.Timer(0.1, over.set).start()
+                assert caller.get_json(url, private_outbound=True) == {"ok": 1}
+            first.join()
+
 
 def assert_threads_end() -> None:
     """No working thread may outlive its call for long: a server that keeps them would take them all."""
