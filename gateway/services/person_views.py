@@ -1,6 +1,6 @@
 """What a connection reads of people: the stored JSON, with what other rows know spliced in (decisions.md 36).
 
-A read is one query for the people and one for their groups; no document is parsed, and a page is made by joining bytes.
+A read is one query; no document is parsed, and a page is made by joining bytes.
 """
 
 import hashlib
@@ -126,11 +126,14 @@ def _views(reader: Reader, rows: Sequence[PersonRow]) -> list[View]:
         return []
     context, node = reader.context, reader.connection.node
     homes = {home: _home(context, home, node) for home in {row.home for row in rows}} if reader.extended else {}
-    grouped = [row.id for row in rows if row.grouped]
-    member_of = groups.groups_json_of_many(context.database, grouped, node_id=node, base=reader.base) if grouped else {}
     now = context.now()
     return [
-        _view(reader.base, row, _extension_of(row, homes[row.home], now=now) if reader.extended else b"", member_of.get(row.id, b""))
+        _view(
+            reader.base,
+            row,
+            _extension_of(row, homes[row.home], now=now) if reader.extended else b"",
+            groups.groups_json(row.groups, reader.base),
+        )
         for row in rows
     ]
 

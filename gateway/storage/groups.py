@@ -1,9 +1,8 @@
 """Groups: their rows, their names, the ids that directories gave them, and what a person's document says of them."""
 
 import dataclasses
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import orjson
 import peewee as pw
@@ -13,7 +12,6 @@ from gateway.domain.values import AccountId, ConnectionId, Instant, NodeId, comp
 from gateway.storage.database import Database, Row, Statement, place, places
 from gateway.storage.tables.groups import GroupExternalId, GroupMember, ScimGroup
 from gateway.storage.tables.nodes import NodeAncestry
-from gateway.storage.text_list import TextList, bound
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Group))
 COLUMNS = tuple(getattr(ScimGroup, name) for name in FIELDS)
@@ -69,13 +67,35 @@ _OF_PERSON = Statement(
     .where((GroupMember.member == place("account")) & (GroupMember.member_type == "User"))
     .order_by(ScimGroup.created_at, ScimGroup.id)
 )
-_OF_PEOPLE = Statement(
-    GroupMember.select(GroupMember.member, ScimGroup.id, ScimGroup.display_name)
-    .join_from(GroupMember, ScimGroup, on=(ScimGroup.id == GroupMember.scim_group))
-    .join_from(ScimGroup, NodeAncestry, on=(NodeAncestry.descendant == ScimGroup.node))
-    .where(GroupMember.member.in_(TextList("accounts")) & (GroupMember.member_type == "User") & (NodeAncestry.ancestor == place("node")))
-    .order_by(ScimGroup.created_at, ScimGroup.id)
-)
+
+
+class _Pairs(pw.Node):
+    """Two columns of all rows as a JSON list of pairs, in the engine's words; psycopg's parameters are `%s`."""
+
+    def __init__(self, rows: pw.Select) -> None:
+        self._columns = (rows.c.id, rows.c.display_name)
+
+    def __sql__(self, ctx: pw.Context) -> pw.Context:
+        opening, closing = (
+            ("jsonb_agg(jsonb_build_array(", "))::text") if ctx.state.param == "%s" else ("json_group_array(json_array(", "))")
+        )
+        written: pw.Context = ctx.literal(opening).sql(self._columns[0]).literal(", ").sql(self._columns[1]).literal(closing)
+        return written
+
+
+def groups_of(account: pw.Field) -> pw.Query:
+    """Return the query of the groups of the account that an outer query names, for `groups_json`: direct ones of a node and below.
+
+    It takes the place `node`.
+    """
+    found = (
+        GroupMember.select(ScimGroup.id, ScimGroup.display_name)
+        .join_from(GroupMember, ScimGroup, on=(ScimGroup.id == GroupMember.scim_group))
+        .join_from(ScimGroup, NodeAncestry, on=(NodeAncestry.descendant == ScimGroup.node))
+        .where((GroupMember.member == account) & (GroupMember.member_type == "User") & (NodeAncestry.ancestor == place("node")))
+        .order_by(ScimGroup.created_at, ScimGroup.id)
+    ).alias("found")
+    return pw.Select([found], [_Pairs(found)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,20 +169,17 @@ def release_groups(database: Database, connection: ConnectionId) -> int:
     return database.write(_RELEASE, connection=connection)
 
 
-def groups_json(database: Database, account_id: AccountId, *, node_id: NodeId, base: str) -> bytes:
-    """Return the list that a person's `groups` shows in a node's sight: direct groups of the node and below; empty without any.
+@lru_cache(maxsize=4096)
+def groups_json(found: str | None, base: str) -> bytes:
+    """Return the list that a person's `groups` shows, made of what `groups_of` found; empty without any.
 
-    `base` is the SCIM base URL, without a slash at its end.
+    `base` is the SCIM base URL, without a slash at its end. People of one tenant are mostly in the same groups, so it is seldom made.
     """
-    return groups_json_of_many(database, [account_id], node_id=node_id, base=base).get(account_id, b"")
-
-
-def groups_json_of_many(database: Database, accounts: Iterable[AccountId], *, node_id: NodeId, base: str) -> Mapping[AccountId, bytes]:
-    """Return `groups_json` for each account that is in a group, by one query."""
-    found: dict[AccountId, list[dict[str, str]]] = defaultdict(list)
-    for member, group_id, display in database.rows(_OF_PEOPLE, accounts=bound(accounts), node=node_id):
-        found[member].append({"value": group_id, "$ref": f"{base}/Groups/{group_id}", "display": display, "type": "direct"})
-    return {account: orjson.dumps(groups) for account, groups in found.items()}
+    listed = [
+        {"value": group, "$ref": f"{base}/Groups/{group}", "display": display, "type": "direct"}
+        for group, display in orjson.loads(found or "[]")
+    ]
+    return orjson.dumps(listed) if listed else b""
 
 
 def group_of(row: Row) -> Group:

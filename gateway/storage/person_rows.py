@@ -7,9 +7,9 @@ import peewee as pw
 from gateway.domain.people import AccountType
 from gateway.domain.values import AccountId, ConnectionId, Instant, NodeId
 from gateway.storage.database import Database, Row, Statement, place
+from gateway.storage.groups import groups_of
 from gateway.storage.tables.factors import TotpFactor
 from gateway.storage.tables.federation import AccountProvider, IdentityProvider
-from gateway.storage.tables.groups import GroupMember
 from gateway.storage.tables.nodes import NodeAncestry
 from gateway.storage.tables.people import Account, CredentialLock
 from gateway.storage.tables.provisioning import ExternalId
@@ -42,8 +42,8 @@ class PersonRow(NamedTuple):
     federated_login: str | None
     enrolled: bool
     locked: bool
-    grouped: bool
-    """Whether any group has the person as a member, in sight or not."""
+    groups: str | None
+    """The groups in sight, for `storage.groups.groups_json`."""
 
     @property
     def deleted_at(self) -> Instant | None:
@@ -86,7 +86,7 @@ _COLUMNS = (
     AccountProvider.federated_login,
     TotpFactor.account.is_null(False),
     _LOCKED,
-    pw.fn.EXISTS(GroupMember.select(pw.SQL("1")).where(GroupMember.member == Account.id)),
+    groups_of(Account.id),
 )
 
 IN_SIGHT = (

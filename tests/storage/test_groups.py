@@ -19,7 +19,7 @@ from gateway.services.context import Context
 from gateway.services.group_members import Rules
 from gateway.services.groups import Wanted
 from gateway.services.nodes import NewNode
-from gateway.storage import group_members, group_search
+from gateway.storage import group_members, group_search, person_rows, search
 from gateway.storage import groups as stored
 from gateway.storage.database import Duplicate
 from gateway.storage.tables.groups import ScimGroup
@@ -235,7 +235,8 @@ def test_a_persons_groups_are_those_in_sight(context: Context, acme: Node, platf
     here = groups.create_group(context, unit, Wanted("North", None, (AddMembers((anna.id,)),))).seen.group
 
     def seen_from(node: Node) -> list[dict[str, str]]:
-        return list(json.loads(stored.groups_json(context.database, anna.id, node_id=node.id, base="https://b/scim/v2") or b"[]"))
+        row = person_rows.find_person_row(context.database, node.id, ConnectionId(""), anna.id, context.now())
+        return list(json.loads(stored.groups_json(row.groups if row else None, "https://b/scim/v2") or b"[]"))
 
     assert seen_from(unit) == [{"value": here.id, "$ref": f"https://b/scim/v2/Groups/{here.id}", "display": "North", "type": "direct"}]
     assert {element["value"] for element in seen_from(acme)} == {above.id, here.id}
@@ -244,9 +245,10 @@ def test_a_persons_groups_are_those_in_sight(context: Context, acme: Node, platf
 def test_the_groups_of_a_page_of_people_are_read_by_one_statement(context: Context, acme: Node) -> None:
     everybody = [person_at(context, acme, f"person{number}") for number in range(5)]
     groups.create_group(context, acme, Wanted("Team", None, (AddMembers(tuple(person.id for person in everybody[:4])),)))
+    everyone = search.people_search(acme.id, ConnectionId(""), None, None, now=context.now())
     with statements(context.database) as ran:
-        found = stored.groups_json_of_many(context.database, [person.id for person in everybody], node_id=acme.id, base="https://b")
-    assert set(found) == {person.id for person in everybody[:4]}
+        found = search.list_person_rows(context.database, everyone, limit=10, offset=0)
+    assert {row.id for row in found if stored.groups_json(row.groups, "https://b")} == {person.id for person in everybody[:4]}
     assert len(ran) == 1
 
 
