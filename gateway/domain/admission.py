@@ -46,6 +46,8 @@ class Facts:
     factor: FactorState = FactorState.NONE
     step_up: bool = False
     """Whether the app wants a second factor of whomever it is (RFC 9470)."""
+    administers_abroad: bool = False
+    """Whether the person is an administrator where they act, and acts there by a membership."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,16 +270,23 @@ def _owes_factor(facts: Facts) -> bool:
         return False
     beside_password = facts.path is Path.PASSWORD and facts.factor in {FactorState.ENROLLED, FactorState.TO_REPLACE}
     demanded = facts.path is not Path.SESSION and owes_factor(account, facts.home_chain)
-    return facts.step_up or beside_password or demanded
+    return facts.step_up or beside_password or demanded or _owes_ours(facts)
+
+
+def _owes_ours(facts: Facts) -> bool:
+    """Return whether no other organisation's word is enough: it made the session, and what is reached is another one's (decisions.md 8)."""
+    return facts.administers_abroad and facts.means is not None and bool(facts.means.provider)
 
 
 def _factor_step(facts: Facts) -> Step | None:
     """Return what is left to do: prove the factor, set one up, or first the one and then the other (decisions.md 25)."""
     means = facts.means
     proved = means is not None and means.level is Level.MULTI_FACTOR
-    # A provider's own second factor stands for ours, and demands none of ours.
     if means is not None and proved and means.provider and "otp" not in means.amr:
-        return None
+        # A provider's own second factor stands for ours, and demands none of ours.
+        if not _owes_ours(facts):
+            return None
+        proved = False
     if facts.factor is FactorState.NONE:
         return Step.ENROL_TOTP
     if not proved:

@@ -103,6 +103,13 @@ def is_administrator(context: Context, account: Account) -> bool:
     return any(role.type == "hierarchy" and role.active(now) for role in access.list_held_roles(context.database, account.id, ""))
 
 
+def is_administrator_at(context: Context, account: Account, node_id: NodeId) -> bool:
+    """Return whether the account holds an active administrator's role at a node."""
+    now = context.now()
+    held = access.list_held_roles(context.database, account.id, "")
+    return any(role.type == "hierarchy" and role.node == node_id and role.active(now) for role in held)
+
+
 def _place(context: Context, node: Node, account: Account, client: RelyingParty, held: Sequence[HeldRole], *, offered: bool) -> Place:
     now = context.now()
     here = [role for role in held if role.node == node.id]

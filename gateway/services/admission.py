@@ -167,8 +167,14 @@ def _with_account(context: Context, attempt: Attempt, facts: Facts, account: Acc
     places = access.list_places(context, account, attempt.client)
     preferred = attempt.preferred or (None if attempt.may_ask else account.home)
     entitlement = decide_entitlement(places, roleless=attempt.client.roleless, asked=attempt.tenant, preferred=preferred)
-    acting_chain = nodes.list_chain(context.database, entitlement.acting.node) if entitlement.acting else ()
-    return replace(facts, entitlement=entitlement, acting_chain=acting_chain)
+    acting = entitlement.acting
+    abroad = acting is not None and acting.node not in {node.id for node in routing.owners_of(home_chain)}
+    return replace(
+        facts,
+        entitlement=entitlement,
+        acting_chain=nodes.list_chain(context.database, acting.node) if acting else (),
+        administers_abroad=acting is not None and abroad and access.is_administrator_at(context, account, acting.node),
+    )
 
 
 def _welcomed(context: Context, facts: Facts, account: Account) -> Account:

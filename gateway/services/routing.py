@@ -76,15 +76,15 @@ def list_buttons(context: Context, node: Node) -> list[IdentityProvider]:
 def may_use(context: Context, provider: IdentityProvider, node_id: NodeId) -> bool:
     """Return whether a sign-in at a node's issuer may rest on `provider`: one of its subtree, or at a unit one of its customer's."""
     chain = nodes.list_chain(context.database, node_id)
-    return nodes.is_within(context.database, provider.node, node_id) or provider.node in {owner.id for owner in _owners(chain)}
+    return nodes.is_within(context.database, provider.node, node_id) or provider.node in {owner.id for owner in owners_of(chain)}
 
 
 def _list_sighted(context: Context, node: Node) -> list[IdentityProvider]:
-    owners = _owners(nodes.list_chain(context.database, node.id))
+    owners = owners_of(nodes.list_chain(context.database, node.id))
     return [provider for owner in owners for provider in identity_providers.list_providers(context.database, owner.id)]
 
 
-def _owners(chain: tuple[Node, ...]) -> tuple[Node, ...]:
+def owners_of(chain: tuple[Node, ...]) -> tuple[Node, ...]:
     """Return the nodes whose providers a page shows: the node itself, and above a unit all up to its customer."""
     length = next((at for at, node in enumerate(chain, 1) if node.kind is not NodeKind.UNIT), len(chain))
     return chain[:length]
@@ -115,7 +115,7 @@ def _in_sight(context: Context, owner: NodeId, node: Node) -> bool:
     """Return whether a domain's owner lies in the issuer's subtree; at a unit its customer counts too, whose namespace it shares."""
     if nodes.is_within(context.database, owner, node.id):
         return True
-    return owner in {above.id for above in _owners(nodes.list_chain(context.database, node.id))}
+    return owner in {above.id for above in owners_of(nodes.list_chain(context.database, node.id))}
 
 
 def _owner(context: Context, node: Node, owner: NodeId) -> Node:

@@ -11,12 +11,13 @@ from gateway.domain.nodes import Node, NodeKind
 from gateway.domain.people import Account
 from gateway.domain.relying_party import AuthorizationRequest, Level, RelyingParty, Session
 from gateway.domain.sign_in import Path, Proof, SignIn, Step
-from gateway.services import admission, credentials, grants, hand_over, locks, nodes, people, second_factor, sessions
+from gateway.services import access, admission, credentials, grants, hand_over, locks, memberships, nodes, people, second_factor, sessions
 from gateway.services import sign_in as sign_ins
 from gateway.services.admission import Admitted, Attempt
 from gateway.services.context import Context
 from gateway.services.credentials import Checked
 from gateway.services.nodes import NewNode
+from gateway.services.sign_in import Progress
 from gateway.storage import audit
 from tests.conftest import Clock
 from tests.factors import (
@@ -54,6 +55,27 @@ def test_a_provider_is_trusted_for_what_its_amr_proves_and_never_for_its_absence
     progress = sign_ins.prove_federated(context, acme, begin(context, acme, shop), provider, assertion_of(mia, amr=amr))
     assert progress.sign_in.due == due
     assert bool(progress.session_secret) == (not due)
+
+
+@pytest.mark.parametrize(
+    ("acting", "kind", "due"), [("platform", "hierarchy", Step.ENROL_TOTP), ("platform", "tenant", ""), ("acme", "hierarchy", "")]
+)
+def test_an_administrator_by_membership_needs_a_factor_of_ours_whatever_their_provider_proves(
+    *, context: Context, platform: Node, acme: Node, mia: Account, acting: str, kind: str, due: str
+) -> None:
+    """decisions.md 8: another organisation's provider must not be able to make administrators of this one."""
+    provider, portal = add_provider(context, acme, mfa_amr=("mfa",)), add_app(context, platform)
+    memberships.add(context, platform, mia)
+
+    def arrive() -> Progress:
+        begun = replace(begin(context, platform, portal), tenant=acting)
+        return sign_ins.prove_federated(context, platform, begun, provider, assertion_of(mia, amr=("mfa",)))
+
+    assert arrive().session_secret
+    access.create_role(context, platform.id, "Boss", kind=kind, apps=[], level=3)
+    access.grant_role(context, platform.id, mia, "Boss")
+    progress = arrive()
+    assert (progress.sign_in.due, bool(progress.session_secret)) == (due, not due)
 
 
 def test_an_enrolled_factor_is_asked_beside_a_password_even_where_none_is_demanded(
