@@ -43,7 +43,7 @@ class Door:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer what lies below a base, or let the app do it."""
         path: str = environ.get("PATH_INFO", "")
-        if not (path.startswith(_BASE) or path == endpoints.SCIM) or tenancy.NODE_ID not in environ:
+        if not _is_below(environ, path):
             return self._app(environ, start_response)
         answer = _told(lambda: self._answer(environ, path.removeprefix(_BASE)), environ[tenancy.CORRELATION])
         headers = [*answer.headers.items()]
@@ -54,11 +54,19 @@ class Door:
 
     def _answer(self, environ: "WSGIEnvironment", path: str) -> Answer:
         started = time.perf_counter_ns()
+        tenancy.require_no_fault(environ)
         exchange = _exchange(environ)
         # As WSGI has it, the bytes of a path are kept as Latin-1 (PEP 3333).
         route = route_of(path.encode("latin-1").decode(errors="replace"))
         call = Call(route, environ["REQUEST_METHOD"], environ.get("CONTENT_TYPE", ""), _reader(environ), started)
         return serving.serve(exchange, call, self._state)
+
+
+def _is_below(environ: "WSGIEnvironment", path: str) -> bool:
+    """Return whether a path lies below a base; where no issuer could be looked for, whether it looks so: a directory gets no HTML then."""
+    if tenancy.FAULT in environ:
+        return _BASE in f"{path}/"
+    return tenancy.NODE_ID in environ and (path.startswith(_BASE) or path == endpoints.SCIM)
 
 
 def _told(act: Callable[[], Answer], correlation_id: str) -> Answer:

@@ -91,10 +91,15 @@ def _host(environ: "WSGIEnvironment") -> str:
 
 def require_known_host() -> None:
     """Refuse a host that no issuer has; for the app's `before_request` (openid.md 84)."""
-    if isinstance(fault := request.environ.get(FAULT), DatabaseUnavailable):
-        raise fault
+    require_no_fault(request.environ)
     if not request.environ.get(HOST_KNOWN):
         raise Refusal("E_Host_Unknown")
+
+
+def require_no_fault(environ: "WSGIEnvironment") -> None:
+    """Raise what kept the middleware from looking for the node (`DatabaseUnavailable`)."""
+    if isinstance(fault := environ.get(FAULT), DatabaseUnavailable):
+        raise fault
 
 
 def current_node() -> Node:

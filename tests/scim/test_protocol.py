@@ -347,6 +347,14 @@ def test_a_body_of_ten_megabytes_is_refused_unread(entra: People) -> None:
     refused(entra.raw("POST", "/Users", b'{"userName":"' + b"x" * 10_000_000 + b'"}'), 413, code="E_Body_Too_Large")
 
 
+@pytest.mark.parametrize("method", ["GET", "POST", "INVENTED"])
+def test_a_directory_gets_no_html_where_not_even_the_tenant_can_be_looked_for(client: FlaskClient, acme: Node, method: str) -> None:
+    with broken(nodes, "find_issuer", DatabaseUnavailable("disk I/O error")):
+        answer = client.open("/t/acme/scim/v2/Users", method=method, base_url="http://localhost:8000")
+    refused(Reply(answer.status_code, answer.headers, answer.data), 503, code="E_Unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+
+
 def test_a_database_that_cannot_serve_is_503_with_retry_after(entra: People) -> None:
     user = entra.create()["id"]
     with broken(Database, "_run", DatabaseUnavailable("disk I/O error")):
