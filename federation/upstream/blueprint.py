@@ -18,7 +18,7 @@ from gateway.domain.relying_party import RelyingParty
 from gateway.domain.sign_in import Path, SignIn, UpstreamLeg
 from gateway.http import cookies, endpoints, requests
 from gateway.http.tenancy import current_node
-from gateway.services import admission, identity_providers, relying_parties, sign_in
+from gateway.services import admission, identity_providers, relying_parties, sessions, sign_in
 from gateway.services.admission import Attempt
 from gateway.services.context import Context
 from gateway.services.house import House
@@ -78,7 +78,8 @@ def callback(key: str) -> Response:
         return _refused(context, node, attempt, provider, refusal)
     progress = sign_in.prove_federated(context, node, attempt, provider, assertion)
     response = _to_dispatcher(node, attempt)
-    if progress.session_secret:
+    if progress.session_secret and progress.sign_in.proof is not None:
+        sessions.end_of_somebody_else(context, node, cookies.session_secret(node), progress.sign_in.proof.account)
         cookies.set_session(response, node, progress.session_secret)
     return response
 

@@ -79,6 +79,13 @@ def end_session(context: Context, session: Session, reason: str) -> None:
         context.record(Event(session.node, "session.ended", "session", session.sid, detail={"reason": reason, "account": session.account}))
 
 
+def end_of_somebody_else(context: Context, node: Node, unverified_secret: str, account_id: AccountId) -> None:
+    """End the session of a browser's cookie if it is not this account's: whoever signs in now takes their place there."""
+    session = sessions.find_session(context.database, node.id, hash_token(unverified_secret)) if unverified_secret else None
+    if session is not None and session.account != account_id:
+        end_session(context, session, "somebody else signed in")
+
+
 def end_session_of_account(context: Context, account_id: AccountId, sid: SessionId, reason: str) -> bool:
     """End one session if it is this account's; return whether it was alive."""
     session = sessions.find_session_by_sid(context.database, sid)

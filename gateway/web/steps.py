@@ -16,7 +16,7 @@ from gateway.http import cookies, requests
 from gateway.http.endpoints import SIGN_IN, below
 from gateway.http.forms import form_token, require_own_form
 from gateway.http.tenancy import current_node
-from gateway.services import devices
+from gateway.services import devices, sessions
 from gateway.services import sign_in as sign_ins
 from gateway.services.context import Context
 from gateway.services.sign_in import Progress
@@ -77,10 +77,15 @@ def go_on(attempt: Attempt, progress: Progress | None = None) -> Response:
 
 
 def keep_session(answer: Response, attempt: Attempt, progress: Progress) -> Response:
-    """Return the answer with the session's cookie, if a session was opened, and know the device again (decisions.md 23)."""
+    """Return the answer with the session's cookie, if a session was opened, and know the device again (decisions.md 23).
+
+    Somebody else's session in this browser ends with its cookie: nobody could end it any more.
+    """
     if progress.session_secret and progress.sign_in.proof is not None:
+        account = progress.sign_in.proof.account
+        sessions.end_of_somebody_else(attempt.context, attempt.node, cookies.session_secret(attempt.node), account)
         cookies.set_session(answer, attempt.node, progress.session_secret)
-        known = devices.remember(attempt.context, progress.sign_in.proof.account, cookies.device_secret(attempt.node))
+        known = devices.remember(attempt.context, account, cookies.device_secret(attempt.node))
         cookies.set_device(answer, attempt.node, known)
     return answer
 

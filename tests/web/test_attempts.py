@@ -9,7 +9,7 @@ from flask import Flask
 
 from gateway.domain.nodes import Node
 from gateway.http.endpoints import SIGN_IN, below
-from gateway.services import credentials, people
+from gateway.services import credentials, people, sessions
 from gateway.services import sign_in as sign_ins
 from gateway.services.context import Context
 from tests.conftest import Clock
@@ -62,6 +62,16 @@ def test_two_tabs_both_finish(context: Context, acme: Node, browser: Browser, st
         browser.submit("/sign-in", login="anna.berg")
         browser.submit("/sign-in/password", login="anna.berg", password=PASSWORD)
         assert browser.gone_to.endswith(begun.sign_in.id)
+
+
+def test_whoever_signs_in_after_somebody_else_ends_their_session(context: Context, acme: Node, browser: Browser, start: Start) -> None:
+    """Its cookie is overwritten, so nobody could end it any more; a second sign-in of the same person ends nothing."""
+    people_here = [make_person(context, acme, login, password=PASSWORD) for login in ("anna.berg", "ben.cole")]
+    for login, alive in (("anna.berg", [1, 0]), ("anna.berg", [2, 0]), ("ben.cole", [1, 1])):
+        start()
+        browser.submit("/sign-in", login=login)
+        browser.submit("/sign-in/password", login=login, password=PASSWORD)
+        assert [len(sessions.list_of_account(context, person.id)) for person in people_here] == alive
 
 
 def test_a_password_for_a_sign_in_that_another_tab_finished_is_too_late(

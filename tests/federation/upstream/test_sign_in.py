@@ -11,7 +11,7 @@ from flask import Flask
 from gateway.domain.identity import IdentityProvider
 from gateway.domain.nodes import Node, NodeKind
 from gateway.domain.people import Account
-from gateway.services import identity_providers, nodes, sign_in
+from gateway.services import identity_providers, nodes, sessions, sign_in
 from gateway.services.context import Context
 from gateway.services.house import House
 from gateway.services.nodes import NewNode
@@ -41,6 +41,13 @@ class TestGoodProviders:
         assert "HttpOnly" in cookie
         assert "SameSite=Lax" in cookie
         assert response.headers["Cache-Control"] == "no-store"
+
+    def test_whoever_signs_in_after_somebody_else_ends_their_session(self, browser: Browser, context: Context, person: Account) -> None:
+        assert browser.sign_in().session is not None
+        other = add_person(context, browser.node, "other@acme.example")
+        browser.outside.claims = {"sub": "another", "preferred_username": other.login, "email": other.email}
+        assert browser.sign_in().session is not None
+        assert [len(sessions.list_of_account(context, each.id)) for each in (person, other)] == [0, 1]
 
     @pytest.mark.parametrize(
         "changes",
