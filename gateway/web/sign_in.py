@@ -201,9 +201,10 @@ def finished(attempt: Attempt) -> Response:
     """Lead back to the app, by the provider's door, which takes the attempt once.
 
     A browser that lost the session, or whose session was ended meanwhile, would be sent to and fro for ever: it is told to start again.
+    The same person's session of another tab is as good: it took the place of this one's in the cookie.
     """
-    session = sessions.find_live_session(attempt.context, attempt.node, cookies.session_secret(attempt.node))
-    if session is None or session.sid != attempt.sign_in.session:
+    session, proof = sessions.find_live_session(attempt.context, attempt.node, cookies.session_secret(attempt.node)), attempt.sign_in.proof
+    if session is None or proof is None or session.account != proof.account:
         sign_ins.refuse(
             attempt.context, attempt.sign_in, Refusal("E_Session_Expired", reason="the session is not this browser's, or ended")
         )

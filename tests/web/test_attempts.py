@@ -64,6 +64,19 @@ def test_two_tabs_both_finish(context: Context, acme: Node, browser: Browser, st
         assert browser.gone_to.endswith(begun.sign_in.id)
 
 
+def test_a_tab_whose_session_another_tab_of_the_same_person_replaced_finishes(
+    context: Context, acme: Node, browser: Browser, start: Start
+) -> None:
+    make_person(context, acme, "anna.berg", password=PASSWORD)
+    first = start()
+    sign_ins.prove_password(context, acme, first.sign_in, "anna.berg", PASSWORD)
+    start()
+    browser.submit("/sign-in", login="anna.berg")
+    browser.submit("/sign-in/password", login="anna.berg", password=PASSWORD)
+    browser.open(below(acme, SIGN_IN, id=first.sign_in.id))
+    assert browser.gone_to == f"/t/acme/oauth2/authorize/continue?id={first.sign_in.id}"
+
+
 def test_whoever_signs_in_after_somebody_else_ends_their_session(context: Context, acme: Node, browser: Browser, start: Start) -> None:
     """Its cookie is overwritten, so nobody could end it any more; a second sign-in of the same person ends nothing."""
     people_here = [make_person(context, acme, login, password=PASSWORD) for login in ("anna.berg", "ben.cole")]
