@@ -9,6 +9,7 @@ from federation.upstream import blueprint as upstream
 from gateway.http.headers import Headers
 from gateway.http.requests import EXTENSION
 from gateway.http.tenancy import Tenancy, require_known_host
+from gateway.http.turns import Turns
 from gateway.services.house import House
 from gateway.settings import Settings
 from gateway.web import errors as web_errors
@@ -33,7 +34,7 @@ def build_app(house: House) -> Flask:
     for door in _doors():
         app.register_blueprint(door)
     web_errors.register(app)
-    app.wsgi_app = Tenancy(Headers(Door(app.wsgi_app)), house)  # type: ignore[method-assign]  # Flask's documented way to wrap
+    app.wsgi_app = Turns(Tenancy(Headers(Door(app.wsgi_app)), house))  # type: ignore[method-assign]  # Flask's documented way to wrap
     return app
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from gateway import turns
 from gateway.domain.errors import Refusal
 from gateway.domain.identity import IdentityProvider
 from gateway.domain.nodes import Node
@@ -74,7 +75,7 @@ class Published:
         """Return the provider's metadata; refuses with `E_Idp_Unreachable` or `E_Idp_Config`. `node` is the provider's."""
         shelf = self._shelf(provider)
         seen = shelf.attempts
-        with shelf.lock:
+        with turns.aside(), shelf.lock:
             if shelf.metadata is None or shelf.metadata_until <= self._clock():
                 shelf.metadata = shelf.fetch(seen, lambda: fetch_metadata(self._fetcher, node, provider.issuer))
                 shelf.metadata_until = self._soon()
@@ -88,7 +89,7 @@ class Published:
         metadata = self.get_metadata(node, provider)
         shelf = self._shelf(provider)
         seen, known = shelf.attempts, shelf.key_fetches
-        with shelf.lock:
+        with turns.aside(), shelf.lock:
             if shelf.keys is None or shelf.keys_until <= self._clock():
                 self._fetch_keys(shelf, seen, node, metadata)
             keys = shelf.keys
@@ -106,7 +107,7 @@ class Published:
     def _newer_keys(self, shelf: _Shelf, known: int, keys: KeySet, node: Node, metadata: ProviderMetadata) -> KeySet | None:
         """Return keys that are newer than `keys`, or None where there are none, or none may be fetched yet."""
         now, seen = self._clock(), shelf.attempts
-        with shelf.lock:
+        with turns.aside(), shelf.lock:
             if shelf.keys is not keys:
                 return shelf.keys
             recently = shelf.renewed_at is not None and now < shelf.renewed_at + REFETCH_MS

@@ -25,6 +25,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
+from gateway import turns
 from gateway.domain.outbound import Address, OutboundPolicy, require_dialable
 from gateway.domain.ports import Oversized, Reply, Unreachable
 
@@ -200,7 +201,8 @@ class Transport:
     def get_json(self, url: str, *, private_outbound: bool, bearer: str | None = None) -> Mapping[str, object]:
         """Return the JSON object at `url` (HttpFetcher)."""
         headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
-        reply = self._exchange("GET", url, headers, None, private_outbound=private_outbound)
+        with turns.aside():
+            reply = self._exchange("GET", url, headers, None, private_outbound=private_outbound)
         if reply.status != 200:  # noqa: PLR2004  the only answer that carries a document
             raise Unreachable(f"status {reply.status}")
         return reply.json_object()
@@ -208,7 +210,8 @@ class Transport:
     def post_form(self, url: str, form: Mapping[str, str], *, private_outbound: bool, auth: tuple[str, str] | None = None) -> Reply:
         """Post `form` to `url` and return the answer (HttpFetcher)."""
         headers = {} if auth is None else {"Authorization": _basic(*auth)}
-        return self._exchange("POST", url, headers, form, private_outbound=private_outbound)
+        with turns.aside():
+            return self._exchange("POST", url, headers, form, private_outbound=private_outbound)
 
     def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None, *, private_outbound: bool

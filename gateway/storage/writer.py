@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 
 import peewee as pw
 
+from gateway import turns
+
 _LOOK_AGAIN_SECONDS = 0.05
 """How long somebody waits for a commit by others before looking whether there is anybody left to do it."""
 
@@ -89,7 +91,9 @@ class Writer:
         with self._queue:
             self._waiting += 1
         try:
-            self._lock.acquire()
+            if not self._lock.acquire(blocking=False):
+                with turns.aside():
+                    self._lock.acquire()
         finally:
             with self._queue:
                 self._waiting -= 1
@@ -99,7 +103,10 @@ class Writer:
             self._lock.release()
 
     def _begin(self) -> _Batch:
-        self._engine.connection().execute("BEGIN IMMEDIATE")
+        connection = self._engine.connection()
+        with turns.aside():
+            # Another process may have the lock.
+            connection.execute("BEGIN IMMEDIATE")
         self._batch = _Batch()
         return self._batch
 
@@ -123,7 +130,8 @@ class Writer:
             return
         connection = self._engine.connection()
         try:
-            connection.execute("COMMIT")
+            with turns.aside():
+                connection.execute("COMMIT")
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
@@ -138,10 +146,12 @@ class Writer:
 
     def _await(self, batch: _Batch) -> None:
         """Wait for the commit. Whoever was to do it may have been stopped while waiting for the lock: then it is done here."""
-        while not batch.ended.wait(_LOOK_AGAIN_SECONDS):
-            with self._held():
-                if not self._waiting:
-                    self._commit(batch)
+        if not batch.ended.is_set():
+            with turns.aside():
+                while not batch.ended.wait(_LOOK_AGAIN_SECONDS):
+                    with self._held():
+                        if not self._waiting:
+                            self._commit(batch)
         if batch.error is not None:
             raise sqlite3.OperationalError(f"not kept: {batch.error}") from batch.error
 
