@@ -7,7 +7,7 @@ from werkzeug.exceptions import HTTPException
 
 from gateway.domain.errors import Refusal
 from gateway.http import requests
-from gateway.http.endpoints import HELP_ERRORS
+from gateway.http.endpoints import HELP_ERRORS, INTROSPECT, JWKS, OPENID_CONFIGURATION, REVOKE, TOKEN, USERINFO
 from gateway.http.tenancy import find_current_node
 from gateway.storage.database import DatabaseUnavailable
 from gateway.web.assets import asset
@@ -16,6 +16,8 @@ _LOG = logging.getLogger(__name__)
 _BY_STATUS = {404: "E_Not_Found", 405: "E_Method_Not_Allowed", 413: "E_Body_Too_Large", 415: "E_Media_Type"}
 _SERVER_FAULT = 500
 _PROBLEM = "application/problem+json"
+_FOR_PROGRAMS = (TOKEN, INTROSPECT, REVOKE, USERINFO, JWKS, OPENID_CONFIGURATION)
+"""Where no person ever stands, below whichever issuer: compared by their end, because a fault may come before the issuer is found."""
 
 
 def register(app: Flask) -> None:
@@ -67,7 +69,9 @@ def _problem(refusal: Refusal) -> Response:
 
 
 def _wants_json() -> bool:
-    """Return whether the caller prefers JSON to a page; who takes anything gets the page."""
+    """Return whether the caller prefers JSON to a page; who takes anything gets the page, but for the endpoints of programs."""
+    if request.path.endswith(_FOR_PROGRAMS):
+        return True
     accepted = request.accept_mimetypes
     best = accepted.best_match(["text/html", _PROBLEM, "application/json"], default="text/html")
     return best != "text/html"

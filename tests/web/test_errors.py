@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from gateway.domain.errors import Refusal
 from gateway.domain.nodes import Node
+from gateway.services import nodes
 from gateway.storage.database import DatabaseUnavailable
 
 HERE = "http://localhost:8000"
@@ -116,6 +117,18 @@ def test_a_form_that_is_too_large_is_refused_unread(client: FlaskClient, acme: N
 def test_an_error_page_carries_the_name_of_its_organisation(client: FlaskClient, acme: Node) -> None:
     assert "Acme Ltd" in client.get("/t/acme/nowhere", base_url=HERE).text
     assert "Moongate" in client.get("/nowhere", base_url=HERE).text
+
+
+@pytest.mark.parametrize("path", ["/oauth2/token", "/oauth2/introspect", "/oauth2/revoke", "/oauth2/userinfo", "/oauth2/jwks"])
+def test_a_program_gets_no_page_where_not_even_the_tenant_can_be_looked_for(
+    client: FlaskClient, acme: Node, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    def down(*_: object) -> None:
+        raise DatabaseUnavailable("disk I/O error")
+
+    monkeypatch.setattr(nodes, "find_issuer", down)
+    answer = client.post(f"/t/acme{path}", base_url=HERE)
+    assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
 
 
 class Counted(io.BytesIO):
