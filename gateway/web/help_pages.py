@@ -1,4 +1,4 @@
-"""The public pages about error codes: what one means, and what to do (requirements.md section 2)."""
+"""The public pages: what this place is, what an error code means, and what to do (requirements.md section 2)."""
 
 from collections.abc import Mapping
 
@@ -9,6 +9,12 @@ from gateway.http.endpoints import HELP_ERRORS
 from gateway.http.tenancy import find_current_node
 
 door = Blueprint("help_pages", __name__)
+
+
+@door.get("/")
+def welcome() -> Response:
+    """Say what this place is to whoever types its address, the platform's or an issuer's."""
+    return Response(render_template("welcome.html", node=find_current_node()), mimetype="text/html")
 
 
 @door.get(HELP_ERRORS)

@@ -39,3 +39,9 @@ def test_the_pages_exist_below_an_issuer_as_well(client: FlaskClient, acme: Node
     answer = client.get("/t/acme/help/errors/E_No_User", base_url=HERE)
     assert answer.status_code == 200
     assert "/t/acme/help/errors/" in answer.text
+
+
+def test_whoever_types_the_address_learns_what_this_place_is(client: FlaskClient, acme: Node) -> None:
+    for path, name in (("/", "Moongate"), ("/t/acme/", "Acme Ltd"), ("/t/acme", "Acme Ltd")):
+        answer = client.get(path, base_url="http://localhost:8000")
+        assert (answer.status_code, name in answer.text, "/help/errors/" in answer.text) == (200, True, True), path
