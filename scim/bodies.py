@@ -36,6 +36,24 @@ def parse_body(unverified_body: bytes, profile: Profile) -> JsonObject:
     return cast(JsonObject, document)
 
 
+def find_password(body: JsonObject) -> str:
+    """Return the password that a body is going to set, the last one it names; empty if it names none.
+
+    It only helps to hash it in time: whether and which one is set, the handlers decide.
+    """
+    found = ""
+    operations = next((value for key, value in body.items() if key.lower() == "operations"), [])
+    for part in [body, *(operations if isinstance(operations, list) else [])]:
+        if not isinstance(part, dict):
+            continue
+        values = {key.lower(): value for key, value in part.items()}
+        path, value = values.get("path"), values.get("value")
+        named = value if isinstance(path, str) and path.lower().endswith("password") else None
+        inner = {key.lower(): item for key, item in value.items()} if isinstance(value, dict) else {}
+        found = next((text for text in (named, inner.get("password"), values.get("password")) if isinstance(text, str) and text), found)
+    return found
+
+
 def masked(unverified_body: bytes, body: JsonObject | None) -> str:
     """Return a body for the log: passwords masked, long ones cut, and nothing of what could not be read."""
     if body is None:

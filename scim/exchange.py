@@ -33,6 +33,8 @@ class Exchange:
     """The header Prefer (RFC 7240)."""
     rewrites: tuple[str, ...] = ()
     """What the normaliser changed so far (the query)."""
+    hashed: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The hash of the password in the body, made before the transaction."""
 
 
 @dataclass(frozen=True, slots=True)

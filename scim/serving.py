@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from gateway.domain.connections import ProvisioningEntry
 from gateway.domain.errors import Refusal
 from gateway.domain.schema import JsonObject
+from gateway.services import credentials
 from gateway.services.connections import Request
 from scim import bodies, discovery, errors, groups, log, parameters, root, users
 from scim.exchange import Answer, Exchange, Resource
@@ -76,6 +77,10 @@ def _require_place(call: Call) -> None:
 def _write(exchange: Exchange, call: Call, state: State) -> Answer:
     """Answer a write; its log row holds or fails with it (R-214)."""
     body = {} if call.method == "DELETE" else _parsed(exchange, call)
+    password = bodies.find_password(body)
+    # Where a provider is tied its people sign in there, and the password that a directory sends all the same is dropped.
+    if password and exchange.connection.provider is None:
+        exchange = replace(exchange, hashed={password: credentials.hash_ahead(password)})
     with exchange.context.database.transaction():
         answer = _written(exchange, call, body)
         log.record_write(exchange.context, state.reads, _request(exchange, call, answer))

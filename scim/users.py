@@ -157,7 +157,7 @@ def _projected(exchange: Exchange, view: View, projection: Projection | None) ->
 
 
 def _rules(exchange: Exchange) -> Rules:
-    return Rules(refuse_password=exchange.profile.password_refused)
+    return Rules(refuse_password=exchange.profile.password_refused, hashed=exchange.hashed)
 
 
 def _before(exchange: Exchange, seen: Seen) -> JsonObject:

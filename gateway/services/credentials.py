@@ -89,8 +89,16 @@ def issue_temporary_password(context: Context, account: Account) -> tuple[str, I
     return password, expires_at
 
 
-def set_password(context: Context, account: Account, new_password: str) -> Account:
-    """Store a password a person chose, or refuse it with every rule it breaks; other sessions end."""
+def hash_ahead(password: str) -> str:
+    """Return the hash of a password that a transaction is going to store: made inside, it would hold the write lock for its time."""
+    return _hash(password)
+
+
+def set_password(context: Context, account: Account, new_password: str, *, hashed: str = "") -> Account:
+    """Store a password a person chose, or refuse it with every rule it breaks; other sessions end.
+
+    `hashed` is what `hash_ahead` made of it, for callers that hold a transaction.
+    """
     _require_password_path(account)
     node = people.node_of(context, account.home)
     names = (
@@ -106,9 +114,9 @@ def set_password(context: Context, account: Account, new_password: str) -> Accou
     guarded = owes_factor(account, chain) or factors.find_factor(context.database, account.id) is not None
     minimum = MINIMUM_LENGTH_WITH_FACTOR if guarded else MINIMUM_LENGTH
     require_password(new_password, names=names, is_common=_common(names), minimum=minimum)
-    hashed = Password(_hash(new_password), temporary=False, expires_at=None)
+    stored = Password(hashed or _hash(new_password), temporary=False, expires_at=None)
     with context.database.transaction():
-        changed = _replace_password(context, account, hashed, "password changed")
+        changed = _replace_password(context, account, stored, "password changed")
         context.record(Event(account.home, "password.changed", "person", account.id))
     return changed
 

@@ -1,8 +1,8 @@
 """What a SCIM connection may do to people: create, adopt, change and remove those in its sight (decisions.md 35)."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from gateway.domain.connections import Adoption, Connection
 from gateway.domain.document import parted, person_from_document
@@ -64,6 +64,8 @@ class Rules:
 
     refuse_password: bool = False
     """Whether a password that breaks a rule is refused rather than dropped (decisions.md 24)."""
+    hashed: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Hashes of passwords in the request, made before the transaction (`credentials.hash_ahead`)."""
 
 
 def get_seen(context: Context, connection: Connection, account_id: str) -> Seen:
@@ -270,7 +272,7 @@ def _with_password(
     if methods and not account.federated_only:
         return account, ("password dropped: the person signs in through an identity provider",)
     try:
-        return credentials.set_password(context, account, password), ()
+        return credentials.set_password(context, account, password, hashed=rules.hashed.get(password, "")), ()
     except Refusal as refusal:
         if rules.refuse_password:
             raise

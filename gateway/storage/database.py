@@ -169,6 +169,11 @@ class Database:
         with _translated():
             return bool(self.engine.table_exists(name))
 
+    @property
+    def holds_transaction(self) -> bool:
+        """Return whether this thread holds a transaction."""
+        return self._thread.writing is not None
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Hold one writing transaction: all or nothing. Inside another it joins that one.
