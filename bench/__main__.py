@@ -11,7 +11,7 @@ from bench.scenarios import authorize_url, plain, scenarios
 from bench.servers import free_port, gateway, plain_flask
 from bench.table import Line, machine, measure, table
 
-_THREADS = 8
+_THREADS = 6
 """As `moongate serve` has."""
 
 

@@ -3,6 +3,7 @@
 Both read the environment anew, open a house of their own, and close nothing: a process ends with its server.
 """
 
+import gc
 import multiprocessing
 import os
 import threading
@@ -16,17 +17,28 @@ from gateway.services.house import House
 from gateway.settings import settings_of_process
 from gateway.wiring import open_house
 
+_GARBAGE_AFTER = 20_000
+"""Objects more than went after which the youngest are looked through; a request leaves few that hold one another."""
+
 
 def application() -> Flask:
     """Return the gateway of this process, which does no jobs."""
-    return build_app(_house())
+    return _settled(build_app(_house()))
 
 
 def working_application() -> Flask:
     """Return the gateway of this process, which does jobs in threads beside its requests."""
     house = _house()
     worker.start_beside(house)
-    return build_app(house)
+    return _settled(build_app(house))
+
+
+def _settled(app: Flask) -> Flask:
+    """Let the garbage collector pass over what was loaded, which stays as long as the process: it would look through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_AFTER, 20, 50)
+    return app
 
 
 def _house() -> House:
