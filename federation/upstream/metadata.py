@@ -1,7 +1,7 @@
 """What identity providers publish, kept for an hour: metadata and keys, fetched for each provider by one caller at a time.
 
-Whoever waits while another fetches gets what that one got, a failure too: a provider that hangs costs everybody one time limit, and not
-one each.
+Whoever waits while another fetches gets what that one got, a failure too, and so does whoever comes in the seconds after a failure: a
+provider that hangs costs everybody one time limit, and not one each.
 """
 
 import threading
@@ -24,6 +24,8 @@ from gateway.tokens.verification import KeySet
 LIFE_MS = HOUR_MS
 REFETCH_MS = 30 * SECOND_MS
 """How often at most a token with an unknown key makes us fetch a provider's keys: whoever sends tokens must not make us a flood."""
+REST_MS = 5 * SECOND_MS
+"""How long a provider that failed is not asked again: each who came would wait for its time limit, and hold one of our threads."""
 MAX_PROVIDERS = 4096
 """How many are kept; with more, the one unused for longest goes."""
 
@@ -40,25 +42,24 @@ class _Shelf:
     keys: KeySet | None = None
     keys_until: int = 0
     key_fetches: int = 0
-    attempts: int = 0
-    """Counts fetches, so that a caller knows whether one ended while it waited."""
     failure: Refusal | None = None
     """How the last fetch failed; None if it did not."""
+    failed_at: Instant = Instant(0)  # noqa: RUF009 -- a NewType's call makes nothing
     renewed_at: Instant | None = None
     """When keys were last found wanting and fetched for that."""
 
-    def fetch(self, seen: int, call: Callable[[], T]) -> T:
-        """Return what `call` fetches, unless another caller's fetch failed since `seen`: then fail like that one."""
-        if self.failure is not None and self.attempts != seen:
+    def fetch(self, clock: Clock, call: Callable[[], T]) -> T:
+        """Return what `call` fetches, or fail like the last fetch while that failure is fresh: whoever waited for it comes at once after."""
+        if self.failure is not None and clock() < self.failed_at + REST_MS:
             raise Refusal(self.failure.code, data=self.failure.data, reason=self.failure.reason)
-        self.failure = None
         try:
-            return call()
+            fetched = call()
         except Refusal as failure:
-            self.failure = failure
+            # Counted from its end: the time that a provider hangs is not the time it had to recover.
+            self.failure, self.failed_at = failure, clock()
             raise
-        finally:
-            self.attempts += 1
+        self.failure = None
+        return fetched
 
 
 class Published:
@@ -74,10 +75,9 @@ class Published:
     def get_metadata(self, node: Node, provider: IdentityProvider) -> ProviderMetadata:
         """Return the provider's metadata; refuses with `E_Idp_Unreachable` or `E_Idp_Config`. `node` is the provider's."""
         shelf = self._shelf(provider)
-        seen = shelf.attempts
         with turns.aside(), shelf.lock:
             if shelf.metadata is None or shelf.metadata_until <= self._clock():
-                shelf.metadata = shelf.fetch(seen, lambda: fetch_metadata(self._fetcher, node, provider.issuer))
+                shelf.metadata = shelf.fetch(self._clock, lambda: fetch_metadata(self._fetcher, node, provider.issuer))
                 shelf.metadata_until = self._soon()
             return shelf.metadata
 
@@ -88,10 +88,10 @@ class Published:
         """
         metadata = self.get_metadata(node, provider)
         shelf = self._shelf(provider)
-        seen, known = shelf.attempts, shelf.key_fetches
+        known = shelf.key_fetches
         with turns.aside(), shelf.lock:
             if shelf.keys is None or shelf.keys_until <= self._clock():
-                self._fetch_keys(shelf, seen, node, metadata)
+                self._fetch_keys(shelf, node, metadata)
             keys = shelf.keys
         if keys is None:
             message = "keys are kept once they were fetched"
@@ -106,7 +106,7 @@ class Published:
 
     def _newer_keys(self, shelf: _Shelf, known: int, keys: KeySet, node: Node, metadata: ProviderMetadata) -> KeySet | None:
         """Return keys that are newer than `keys`, or None where there are none, or none may be fetched yet."""
-        now, seen = self._clock(), shelf.attempts
+        now = self._clock()
         with turns.aside(), shelf.lock:
             if shelf.keys is not keys:
                 return shelf.keys
@@ -117,11 +117,11 @@ class Published:
             if shelf.key_fetches != known:
                 # They were fetched after the token came: no newer ones can exist that it was signed with.
                 return None
-            self._fetch_keys(shelf, seen, node, metadata)
+            self._fetch_keys(shelf, node, metadata)
             return shelf.keys
 
-    def _fetch_keys(self, shelf: _Shelf, seen: int, node: Node, metadata: ProviderMetadata) -> None:
-        shelf.keys = shelf.fetch(seen, lambda: fetch_keys(self._fetcher, node, metadata))
+    def _fetch_keys(self, shelf: _Shelf, node: Node, metadata: ProviderMetadata) -> None:
+        shelf.keys = shelf.fetch(self._clock, lambda: fetch_keys(self._fetcher, node, metadata))
         shelf.keys_until = self._soon()
         shelf.key_fetches += 1
 

@@ -1,5 +1,6 @@
 """What providers publish is fetched seldom, by one caller at a time, and a failure is shared by those who waited (openid.md 48, 49)."""
 
+import dataclasses
 import itertools
 import threading
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from gateway.domain.errors import Refusal
 from gateway.domain.identity import IdentityProvider
 from gateway.domain.nodes import Node
 from gateway.domain.ports import Reply, Unreachable
+from gateway.domain.values import ProviderId
 from gateway.tokens.claims import TokenRejected
 from gateway.tokens.verification import KeySet
 from tests.conftest import Clock
@@ -162,8 +164,73 @@ def test_48_who_waited_for_a_failure_fails_with_it(served: Outside, published: P
     served.down = True
     assert set(together(served, published, tenant, idp, "rsa-1", known=False)) == {"E_Idp_Unreachable"}
     assert served.asked == ["openid-configuration"]
+
+
+def test_48_a_provider_that_failed_is_let_rest_and_works_within_five_seconds_of_its_return(
+    served: Outside, published: Published, tenant: Node, idp: IdentityProvider, clock: Clock
+) -> None:
+    served.down = True
+    with pytest.raises(Refusal) as first:
+        published.get_metadata(tenant, idp)
+    clock.advance(milliseconds=metadata.REST_MS - 1)
     served.down = False
+    with pytest.raises(Refusal) as second:
+        published.get_metadata(tenant, idp)
+    assert served.asked == ["openid-configuration"]
+    assert (second.value.code, second.value.reason, second.value.data) == (first.value.code, first.value.reason, first.value.data)
+    clock.advance(milliseconds=1)
     assert outcome(published, tenant, idp, "rsa-1") == "rsa-1"
+
+
+def test_48_a_provider_that_rests_keeps_nobody_from_another_one(
+    served: Outside, published: Published, tenant: Node, idp: IdentityProvider
+) -> None:
+    served.down = True
+    assert outcome(published, tenant, idp, "rsa-1") == "E_Idp_Unreachable"
+    served.down = False
+    assert outcome(published, tenant, dataclasses.replace(idp, id=ProviderId("another")), "rsa-1") == "rsa-1"
+
+
+def test_48_the_rest_begins_when_the_failure_ends(
+    served: Outside, published: Published, tenant: Node, idp: IdentityProvider, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(url: str, *, private_outbound: bool, bearer: str | None = None) -> Mapping[str, object]:
+        served.asked.append(url)
+        clock.advance(milliseconds=metadata.REST_MS)
+        raise Unreachable("time limit")
+
+    monkeypatch.setattr(served, "get_json", hang)
+    assert [outcome(published, tenant, idp, "rsa-1") for _ in range(3)] == ["E_Idp_Unreachable"] * 3
+    assert len(served.asked) == 1
+
+
+def test_48_a_success_ends_the_rest_even_if_the_clock_is_set_back(
+    served: Outside, published: Published, tenant: Node, idp: IdentityProvider, clock: Clock
+) -> None:
+    served.down = True
+    assert outcome(published, tenant, idp, "rsa-1") == "E_Idp_Unreachable"
+    served.down = False
+    clock.advance(milliseconds=metadata.REST_MS)
+    published.get_metadata(tenant, idp)
+    clock.advance(milliseconds=-1)
+    assert outcome(published, tenant, idp, "rsa-1") == "rsa-1"
+
+
+def test_49_keys_of_a_provider_that_rests_are_not_fetched_and_its_rotation_is_taken_up_afterwards(
+    served: Outside, published: Published, tenant: Node, idp: IdentityProvider, other_rsa_key: ForgeKey, clock: Clock
+) -> None:
+    served.down = True
+    assert outcome(published, tenant, idp, "rsa-1") == "E_Idp_Unreachable"
+    clock.advance(milliseconds=metadata.REST_MS)
+    served.down = False
+    published.get_metadata(tenant, idp)
+    served.down = True
+    assert [outcome(published, tenant, idp, "rsa-1") for _ in range(3)] == ["E_Idp_Unreachable"] * 3
+    assert served.asked == ["openid-configuration"] * 2 + ["keys"]
+    served.down = False
+    served.keys.append(other_rsa_key.jwk())
+    clock.advance(milliseconds=metadata.REST_MS)
+    assert outcome(published, tenant, idp, "rsa-2") == "rsa-2"
 
 
 def test_nothing_lives_longer_than_an_hour(
