@@ -17,8 +17,8 @@ from gateway.wiring import is_loopback
 _TARGETS = {True: "gateway.server:working_application", False: "gateway.server:application"}
 
 _THREADS = 6
-"""Blocking threads of each process, for requests that wait: four may wait for one provider (`outbound.transport`), and others still come in.
-More of them cost every request time, because the interpreter goes from one to the next."""
+"""Blocking threads of each process, for requests that wait: four may wait for one provider (`outbound.transport`), others still come in.
+More cost every request time: the interpreter goes round among them."""
 
 _AT_ONCE = 256
 """Requests that each process takes on; more wait in the listen queue, which is where overload belongs."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring, encode_basestring_ascii
+from typing import NamedTuple
 
 from gateway.domain.schema import CORE_USER_URN, ENTERPRISE_URN, MOONGATE_URN, Json, JsonObject
 from gateway.domain.values import Instant
@@ -50,9 +51,8 @@ class Parts:
     """What was said about our own extension."""
 
 
-@dataclass(frozen=True, slots=True)
-class Meta:
-    """What `meta` tells of a resource."""
+class Meta(NamedTuple):
+    """What `meta` tells of a resource. A tuple, because a page makes a thousand of them."""
 
     location: str
     """Absolute URL under the connection's issuer."""

@@ -45,9 +45,8 @@ class Reader:
     """Whether our own extension is part of the documents."""
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """One person as a connection sees it."""
+class View(NamedTuple):
+    """One person as a connection sees it. A tuple, because a page makes a thousand of them."""
 
     id: AccountId
     version: str
