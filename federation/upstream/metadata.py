@@ -49,7 +49,7 @@ class _Shelf:
     """When keys were last found wanting and fetched for that."""
 
     def fetch(self, clock: Clock, call: Callable[[], T]) -> T:
-        """Return what `call` fetches, or fail like the last fetch while that failure is fresh: whoever waited for it comes at once after."""
+        """Return what `call` fetches, or fail like the last fetch while that failure is fresh, as it is for whoever waited."""
         if self.failure is not None and clock() < self.failed_at + REST_MS:
             raise Refusal(self.failure.code, data=self.failure.data, reason=self.failure.reason)
         try:
