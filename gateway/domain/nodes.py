@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from functools import lru_cache
 
 from gateway.domain.errors import Refusal
 from gateway.domain.values import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant, NamespaceId, NodeId
@@ -125,9 +126,14 @@ def parse_policies(pairs: Mapping[str, str]) -> dict[str, int]:
 
 def lifetimes_of(chain: Sequence[Node]) -> Lifetimes:
     """Return the lifetimes in force where `chain` is a node and its ancestors: children tighten, never loosen (decisions.md 31)."""
+    return _tightest(tuple(node.policies for node in chain))
+
+
+@lru_cache(maxsize=1024)
+def _tightest(policies: tuple[str, ...]) -> Lifetimes:
     values = {field.name: getattr(Lifetimes(), field.name) for field in fields(Lifetimes)}
-    for node in chain:
-        for name, seconds in json.loads(node.policies).items():
+    for stored in policies:
+        for name, seconds in json.loads(stored).items():
             if name in values:
                 values[name] = min(values[name], seconds * POLICY_UNITS[name])
     return Lifetimes(**values)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import peewee as pw
@@ -231,8 +232,9 @@ def delete_domain(database: Database, domain_id: str) -> None:
     database.write(_DELETE_DOMAIN, id=domain_id)
 
 
+@lru_cache(maxsize=4096)
 def node_of(row: Row) -> Node:
-    """Return the node of a row of `COLUMNS`."""
+    """Return the node of a row of `COLUMNS`; the same row makes the same node, and every request reads some."""
     values = list(row)
     values[3] = NodeKind(values[3])
     values[7] = bool(values[7])

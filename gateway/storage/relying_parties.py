@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from functools import lru_cache
 
 from gateway.domain.relying_party import AuthMethod, RelyingParty
 from gateway.domain.values import ClientId, Instant, NodeId
@@ -120,7 +121,9 @@ def _values(party: RelyingParty) -> dict[str, object]:
     return {name: getattr(party, name) for name in _FIELDS} | {name: json.dumps(getattr(party, name)) for name in _LISTS}
 
 
+@lru_cache(maxsize=1024)
 def _party(row: Row) -> RelyingParty:
+    """Return the app of a row; the same row makes the same app, and every sign-on reads its app four times."""
     stored = dict(zip(_FIELDS, row, strict=True))
     stored |= {name: tuple(json.loads(stored[name])) for name in _LISTS} | {name: bool(stored[name]) for name in _FLAGS}
     return RelyingParty(**stored | {"auth_method": AuthMethod(stored["auth_method"])})

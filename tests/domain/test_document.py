@@ -120,7 +120,7 @@ def test_spliced_bytes_are_the_joined_document(
     stored: JsonObject = {"schemas": [CORE_USER_URN, *extensions], **attributes}
     spliced = splice(
         stored_json(stored, "1").encode(),
-        meta=replace(META, version=version),
+        meta=META._replace(version=version),
         external_id=external_id,
         groups_json=b"" if groups is None else json.dumps(groups).encode(),
         computed=b"" if computed is None else json.dumps(computed).encode(),
