@@ -56,8 +56,12 @@ def list_of_account(context: Context, account_id: AccountId) -> list[Session]:
 
 
 def end_all_of_account(context: Context, account: Account, reason: str) -> None:
-    """End every session, grant, code and refresh token of an account in the transaction that is open, and queue that each app is told."""
+    """End every session, grant, code and refresh token of an account in the transaction that is open, and queue that each app is told.
+
+    What was proved in a sign-in that is still on its way counts no more either.
+    """
     now = context.now()
+    people.set_sessions_ended_at(context.database, account.id, now)
     listeners = grants.list_listeners_of_account(context.database, account.id)
     ended = sessions.end_sessions(context.database, account.id, reason, now)
     revoked = grants.end_grants_of_account(context.database, account.id, reason, now)

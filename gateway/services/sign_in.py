@@ -18,7 +18,6 @@ from gateway.domain.values import Instant, ProviderId, SignInId, hash_token, new
 from gateway.services import admission, credentials, nodes, sessions
 from gateway.services.admission import Admitted, Attempt
 from gateway.services.context import Context
-from gateway.storage import credentials as stored_credentials
 from gateway.storage import identity_providers, people, relying_parties, sign_ins
 
 _LONGEST_LOGIN = 255
@@ -257,9 +256,10 @@ def _admit(context: Context, node: Node, sign_in: SignIn, attempt: Attempt) -> P
     """
     traced = context.traced_as(sign_in.correlation_id)
     with context.database.transaction():
-        stale = _why_stale(context, sign_in, attempt)
-        if stale:
-            return Progress(refuse(context, replace(sign_in, proof=None, due=""), Refusal("E_Session_Expired", reason=stale)), "")
+        lapsed = _why_lapsed(context, sign_in, attempt)
+        if lapsed:
+            admission.record_refusal(traced, attempt, "protocol", lapsed, {})
+            return Progress(refuse(context, replace(sign_in, proof=None, due=""), lapsed), "")
         if sign_in.parent is None:
             client = find_app(context, node, sign_in)
             if client is None:
@@ -274,20 +274,22 @@ def _admit(context: Context, node: Node, sign_in: SignIn, attempt: Attempt) -> P
         return Progress(refuse(context, _known(traced, sign_in, attempt, outcome), outcome), "")
 
 
-def _why_stale(context: Context, sign_in: SignIn, attempt: Attempt) -> str:
-    """Return why what was proved counts no more; empty if it does.
+def _why_lapsed(context: Context, sign_in: SignIn, attempt: Attempt) -> Refusal | None:
+    """Return the refusal of what was proved and counts no more; None if it does.
 
     A proof waits for codes, choices and new passwords, and other things happen meanwhile: the person signs out, or an administrator
-    sets another password because this one is in wrong hands.
+    ends all that is theirs, because a password or a device is in wrong hands. Those hands must not go on from here.
     """
     proof = sign_in.proof if attempt.assertion is None else None
     if proof is not None and proof.session is not None and sessions.find_live_by_sid(context, proof.session) is None:
-        return "the session that was the proof has ended"
-    if attempt.path is not Path.PASSWORD or attempt.account is None or attempt.means is None:
-        return ""
+        return Refusal("E_Session_Expired", reason="the session that was the proof has ended")
+    if attempt.account is None or attempt.means is None:
+        return None
     proved_at = proof.proved_at if proof is not None else attempt.means.auth_time
-    set_at = stored_credentials.find_set_at(context.database, attempt.account)
-    return "the password was set anew meanwhile" if set_at is not None and set_at > proved_at else ""
+    ended_at = people.find_sessions_ended_at(context.database, attempt.account)
+    if ended_at is not None and ended_at > proved_at:
+        return Refusal("E_Session_Expired", reason="all that was open of the account was ended after this was proved")
+    return None
 
 
 def _known(context: Context, sign_in: SignIn, attempt: Attempt, refusal: Refusal) -> SignIn:

@@ -10,7 +10,6 @@ _FIND = Statement(
         PasswordCredential.account == place("account")
     )
 )
-_FIND_SET_AT = Statement(PasswordCredential.select(PasswordCredential.set_at).where(PasswordCredential.account == place("account")))
 _DELETE = Statement(PasswordCredential.delete().where(PasswordCredential.account == place("account")))
 _INSERT = Statement(
     PasswordCredential.insert(
@@ -34,12 +33,6 @@ def find_password(database: Database, account_id: AccountId) -> Password | None:
     """Return the account's password, if it has one."""
     row = database.row(_FIND, account=account_id)
     return Password(hash=row[0], temporary=bool(row[1]), expires_at=row[2]) if row else None
-
-
-def find_set_at(database: Database, account_id: AccountId) -> Instant | None:
-    """Return when the account's password was set; None if it has none."""
-    row = database.row(_FIND_SET_AT, account=account_id)
-    return Instant(row[0]) if row else None
 
 
 def replace_password(database: Database, account_id: AccountId, password: Password, now: Instant) -> None:

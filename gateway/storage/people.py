@@ -54,6 +54,8 @@ _INSERT = Statement(AccountTable.insert(places(AccountTable)))
 _CHANGE: dict[frozenset[str], Statement] = {}
 """Updates by the names of the columns they write: an index whose columns are not named is left alone."""
 _MOST_CHANGES = 500
+_FIND_ENDED = Statement(AccountTable.select(AccountTable.sessions_ended_at).where(AccountTable.id == place("id")))
+_SET_ENDED = Statement(AccountTable.update({AccountTable.sessions_ended_at: place("at")}).where(AccountTable.id == place("id")))
 _INSERT_NAME = Statement(SignInName.insert(places(SignInName)))
 _DELETE_HOME_NAME = Statement(SignInName.delete().where((SignInName.account == place("account")) & (SignInName.kind == "home")))
 _DELETE_NAMES = Statement(SignInName.delete().where(SignInName.account == place("account")))
@@ -125,6 +127,20 @@ def list_accounts(database: Database, node_id: NodeId) -> list[Account]:
     return [account_of(row) for row in database.rows(_OF_NODE, node=node_id)]
 
 
+def find_sessions_ended_at(database: Database, account_id: AccountId) -> Instant | None:
+    """Return when all that was open of an account was last ended; None: never.
+
+    It is no field of the account: whoever stores an account read before would set it back.
+    """
+    row = database.row(_FIND_ENDED, id=account_id)
+    return Instant(row[0]) if row and row[0] is not None else None
+
+
+def set_sessions_ended_at(database: Database, account_id: AccountId, now: Instant) -> None:
+    """Note that all that was open of an account ends now."""
+    database.write(_SET_ENDED, id=account_id, at=now)
+
+
 def is_email_taken(database: Database, namespace: NamespaceId, email_key: str) -> bool:
     """Return whether a hand-made account of the namespace has this e-mail address."""
     return database.row(_EMAIL_TAKEN, namespace=namespace, email_key=email_key) is not None
@@ -132,7 +148,7 @@ def is_email_taken(database: Database, namespace: NamespaceId, email_key: str) -
 
 def insert_account(database: Database, account: Account) -> None:
     """Add an account and its home name. Raises Duplicate if the login is taken in its namespace."""
-    database.write(_INSERT, **_values(account), deleted_login="")
+    database.write(_INSERT, **_values(account), deleted_login="", sessions_ended_at=None)
     if not account.pending_email_validation:
         insert_name(database, account.namespace, account.login, account.id, "home")
 

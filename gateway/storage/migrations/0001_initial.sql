@@ -86,7 +86,8 @@ CREATE TABLE account (
     department_key TEXT NOT NULL,
     manager TEXT NOT NULL,
     document TEXT NOT NULL,
-    company_contacts TEXT NOT NULL
+    company_contacts TEXT NOT NULL,
+    sessions_ended_at BIGINT
 );
 CREATE INDEX account_home ON account (home, id) WHERE deleted_at IS NULL;
 CREATE INDEX account_email ON account (email_key, home) WHERE deleted_at IS NULL;

@@ -50,6 +50,7 @@ class Account(Table):
     manager = pw.TextField()
     document = pw.TextField()
     company_contacts = pw.TextField()
+    sessions_ended_at = pw.BigIntegerField(null=True)
 
 
 class SignInName(Table):
