@@ -1,8 +1,10 @@
 """What happened: audit rows, events for the outbox, and the traces of admission. Written in the transaction of the act itself."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+
+import orjson
 
 from gateway.domain.admission import TraceStep
 from gateway.domain.audit import Actor, Event
@@ -84,7 +86,7 @@ def insert_audit(
         code=event.code,
         correlation_id=correlation_id,
         address=address,
-        detail=json.dumps(dict(event.detail), separators=(",", ":"), default=list),
+        detail=_text(event.detail),
         salt=salt,
         leaf=None,
     )
@@ -98,7 +100,7 @@ def insert_outbox(database: Database, row_id: str, event: Event, *, at: Instant)
         aggregatetype=event.target_kind,
         aggregateid=event.target,
         type=event.action,
-        payload=json.dumps(dict(event.detail), separators=(",", ":"), default=list),
+        payload=_text(event.detail),
         node=event.node,
         created_at=at,
     )
@@ -135,3 +137,8 @@ def list_audit_of_correlation(database: Database, correlation_id: str) -> Sequen
 def _trace(row: Row) -> Trace:
     *plain, chain = row
     return Trace(*plain, chain=tuple(TraceStep(**step) for step in json.loads(chain)))
+
+
+def _text(detail: Mapping[str, object]) -> str:
+    """Return what is kept of an event as JSON; collections of any kind are lists there."""
+    return orjson.dumps(dict(detail), default=list, option=orjson.OPT_NON_STR_KEYS).decode()

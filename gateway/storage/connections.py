@@ -1,11 +1,11 @@
 """SCIM connections with their tokens, their log, and the totals they ask for."""
 
 import dataclasses
-import json
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import orjson
 import peewee as pw
 
 from gateway.domain.connections import Adoption, Connection, ProvisioningEntry, Token
@@ -208,9 +208,11 @@ def insert_log(database: Database, entries: Iterable[LogEntry]) -> None:
                 "target": new.entry.target,
                 "status": new.entry.status,
                 "code": new.entry.code,
-                "rewrites": json.dumps(new.entry.rewrites) if new.entry.rewrites else "[]",
+                "rewrites": orjson.dumps(new.entry.rewrites).decode() if new.entry.rewrites else "[]",
                 "body": new.entry.body,
-                "detail": json.dumps(dict(new.entry.detail), separators=(",", ":"), default=list) if new.entry.detail else "{}",
+                "detail": orjson.dumps(dict(new.entry.detail), default=list, option=orjson.OPT_NON_STR_KEYS).decode()
+                if new.entry.detail
+                else "{}",
                 "duration_us": new.entry.duration_us,
                 "correlation_id": new.correlation_id,
             }
