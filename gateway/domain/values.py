@@ -38,6 +38,9 @@ def comparison_key(text: str) -> str:
     Normalised twice, because casefolding can undo NFKC (U+0345), and trimmed in between, because NFKC makes blanks of other characters
     (U+00AF). Computed here and never in SQL, so that both engines agree.
     """
+    if text.isascii():
+        # NFKC leaves ASCII as it is.
+        return text.strip().casefold()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).strip().casefold())
 
 
