@@ -258,7 +258,8 @@ def _admit(context: Context, node: Node, sign_in: SignIn, attempt: Attempt) -> P
     with context.database.transaction():
         lapsed = _why_lapsed(context, sign_in, attempt)
         if lapsed:
-            admission.record_refusal(traced, attempt, "protocol", lapsed, {})
+            step = "provider" if lapsed.code == "E_Idp_Unknown" else "protocol"
+            admission.record_refusal(traced, attempt, step, lapsed, {})
             return Progress(refuse(context, replace(sign_in, proof=None, due=""), lapsed), "")
         if sign_in.parent is None:
             client = find_app(context, node, sign_in)
@@ -285,6 +286,8 @@ def _why_lapsed(context: Context, sign_in: SignIn, attempt: Attempt) -> Refusal 
         return Refusal("E_Session_Expired", reason="the session that was the proof has ended")
     if attempt.account is None or attempt.means is None:
         return None
+    if attempt.means.provider and attempt.provider is None:
+        return Refusal("E_Idp_Unknown", reason=f"the provider {attempt.means.provider} was deleted after this was proved")
     proved_at = proof.proved_at if proof is not None else attempt.means.auth_time
     ended_at = people.find_sessions_ended_at(context.database, attempt.account)
     if ended_at is not None and ended_at > proved_at:

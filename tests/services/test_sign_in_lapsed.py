@@ -1,19 +1,20 @@
 """What was proved in a sign-in that waits for a further step lapses with whatever it rests on (decisions.md 32)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from gateway.domain.nodes import Node
 from gateway.domain.people import Account
 from gateway.domain.relying_party import RelyingParty
-from gateway.domain.sign_in import SignIn, Step
-from gateway.services import credentials, hand_over, people, second_factor, sessions
+from gateway.domain.sign_in import Path, Proof, SignIn, Step
+from gateway.services import credentials, hand_over, identity_providers, people, second_factor, sessions
 from gateway.services import sign_in as sign_ins
 from gateway.services.context import Context
 from gateway.services.sign_in import Progress
 from tests.conftest import Clock
-from tests.factors import add_app, add_person, add_provider, assertion_of, begin, code_at, current, refused_codes, trace_of
+from tests.factors import add_app, add_person, add_provider, assertion_of, begin, code_at, current, refused_codes, session_of, trace_of
 
 Act = Callable[[Context, Account], object]
 
@@ -93,6 +94,26 @@ def test_a_proof_on_its_way_back_to_the_issuer_that_asked_ends_too(context: Cont
     clock.advance(seconds=1)
     end_all(context, ben)
     require_lapsed(context, hand_over.take_back(context, platform, asked, handle))
+
+
+def test_a_proof_by_a_provider_that_was_deleted_meanwhile_counts_no_more(
+    context: Context, acme: Node, secret: str, waiting: SignIn
+) -> None:
+    provider = identity_providers.list_providers(context, acme)[0]
+    identity_providers.delete_provider(context, identity_providers.deactivate_provider(context, provider)[0])
+    require_lapsed(context, second_factor.prove_code(context, acme, waiting, code_at(secret, context.now())), "E_Idp_Unknown")
+
+
+def test_a_session_by_a_provider_that_was_deleted_meanwhile_proves_nothing_to_a_step_up(
+    context: Context, acme: Node, shop: RelyingParty
+) -> None:
+    ben = add_person(context, acme, "ben")
+    provider = add_provider(context, acme)
+    opened = sign_ins.prove_federated(context, acme, begin(context, acme, shop), provider, assertion_of(ben)).sign_in
+    session = session_of(context, opened)
+    identity_providers.delete_provider(context, identity_providers.deactivate_provider(context, provider)[0])
+    proof = Proof(ben.id, Path.SESSION, session.means, session.created_at, session.sid)
+    require_lapsed(context, sign_ins.advance(context, acme, replace(begin(context, acme, shop), proof=proof)), "E_Idp_Unknown")
 
 
 def test_an_account_that_was_deleted_and_recovered_has_no_proof_from_before(
