@@ -51,7 +51,7 @@ def find_destination(context: Context, node: Node, parameters: Parameters) -> tu
 def read_request(context: Context, node: Node, party: RelyingParty, parameters: Parameters) -> AuthorizationRequest:
     """Return the request, validated. Raises Unanswerable with the error for the app."""
     _require_plain(parameters)
-    scope = _granted_scope(context, node, parameters)
+    scope = _granted_scope(context, node, party, parameters)
     resource = _resources(party, parameters)
     if "openid" not in scope and not resource:
         raise Unanswerable("invalid_scope", "The scope openid is needed, or a resource.")
@@ -91,7 +91,7 @@ def _require_plain(parameters: Parameters) -> None:
         raise Unanswerable("invalid_request", f"The response_mode is one of {', '.join(MODES)}.")
 
 
-def _granted_scope(context: Context, node: Node, parameters: Parameters) -> tuple[str, ...]:
+def _granted_scope(context: Context, node: Node, party: RelyingParty, parameters: Parameters) -> tuple[str, ...]:
     """Return the scope as far as the app may have it, after authlib judged grant, scope and PKCE."""
     if "response_type" not in parameters:
         raise Unanswerable("invalid_request", "The response_type is missing.")
@@ -99,7 +99,8 @@ def _granted_scope(context: Context, node: Node, parameters: Parameters) -> tupl
     if parameters["response_type"] != "code":
         raise Unanswerable("unsupported_response_type", "The response_type is code.")
     try:
-        grant: CodeGrant = ProviderServer(context, node).get_consent_grant(ProviderRequest(parameters))  # type: ignore[no-untyped-call]  # untyped in authlib's stubs
+        server = ProviderServer(context, node, party=party)
+        grant: CodeGrant = server.get_consent_grant(ProviderRequest(parameters))  # type: ignore[no-untyped-call]  # untyped in authlib's stubs
     except OAuth2Error as error:
         raise Unanswerable(error.error or "invalid_request", error.get_error_description() or "The request is invalid.") from error
     return tuple((grant.request.scope or "").split())

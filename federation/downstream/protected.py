@@ -30,7 +30,8 @@ def userinfo() -> Response:
     if "openid" not in scope:
         return _challenge(403, "insufficient_scope")
     roles = access.held_role_names(context, account, grant.client_id, grant.acting)
-    told = claims.userinfo(Subject(grant, account, node_of(context, grant.acting), roles), scope)
+    acting = node if grant.acting == node.id else node_of(context, grant.acting)
+    told = claims.userinfo(Subject(grant, account, acting, roles), scope)
     response = Response(json.dumps(told), mimetype="application/json")
     response.headers["Cache-Control"] = "no-store"
     return response

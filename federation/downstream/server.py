@@ -16,6 +16,7 @@ from federation.downstream.requests import ProviderRequest
 from federation.downstream.revocation import Revocation
 from federation.errors import plain
 from gateway.domain.nodes import Node
+from gateway.domain.relying_party import RelyingParty
 from gateway.services import relying_parties
 from gateway.services.context import Context
 
@@ -28,9 +29,10 @@ _UNAUTHORIZED = 401
 class ProviderServer(AuthorizationServer):
     """One request's server: the issuer is the request's node, so none can be taken from configuration by mistake."""
 
-    def __init__(self, context: Context, node: Node) -> None:
-        """Serve an act at `node`."""
+    def __init__(self, context: Context, node: Node, *, party: RelyingParty | None = None) -> None:
+        """Serve an act at `node`, of an app if that was found already."""
         super().__init__()
+        self._party = party
         self.context = context
         self.node = node
         self.register_grant(CodeGrant, [Pkce()])
@@ -41,7 +43,9 @@ class ProviderServer(AuthorizationServer):
 
     def query_client(self, client_id: str) -> Client | None:  # type: ignore[override]  # the stubs forget that there may be none
         """Return the app registered at this issuer; another tenant's app is not there."""
-        party = relying_parties.find(self.context, self.node.id, client_id)
+        party = self._party
+        if party is None or party.client_id != client_id:
+            party = relying_parties.find(self.context, self.node.id, client_id)
         return Client(party) if party is not None else None
 
     def authenticate_client(  # type: ignore[override]  # our own request

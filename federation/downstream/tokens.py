@@ -23,6 +23,7 @@ def issue(context: Context, node: Node, client: RelyingParty, issued: Issued, *,
     """Return the token answer for a person's grant (RFC 6749 §5.1, OIDC Core §3.1.3.3)."""
     roles = access.held_role_names(context, issued.account, client.client_id, issued.acting.id)
     subject = Subject(issued.grant, issued.account, issued.acting, roles)
+    key = keys.get_signing_key(context, node.id, client.access_token_alg)
     access_token = sign(
         claims.access_token_claims(
             subject,
@@ -31,7 +32,7 @@ def issue(context: Context, node: Node, client: RelyingParty, issued: Issued, *,
             scope=issued.scope,
             token_id=context.new_id(),
         ),
-        keys.get_signing_key(context, node.id, client.access_token_alg),
+        key,
         typ=ACCESS_TOKEN_TYPE,
     )
     answer = _answer(access_token, issued.lifetimes.access_token, issued.scope)
@@ -44,7 +45,9 @@ def issue(context: Context, node: Node, client: RelyingParty, issued: Issued, *,
             nonce=nonce,
             at_hash=at_hash(access_token, client.id_token_alg),
         )
-        answer["id_token"] = sign(told, keys.get_signing_key(context, node.id, client.id_token_alg), typ=ID_TOKEN_TYPE)
+        if client.id_token_alg != client.access_token_alg:
+            key = keys.get_signing_key(context, node.id, client.id_token_alg)
+        answer["id_token"] = sign(told, key, typ=ID_TOKEN_TYPE)
     return answer
 
 

@@ -71,22 +71,23 @@ def set_role_active(context: Context, node_id: NodeId, name: str, *, active: boo
         context.publish(Event(node_id, "role.activated" if active else "role.inactivated", "role", role.id, detail={"name": role.name}))
 
 
-def list_places(context: Context, account: Account, client: RelyingParty) -> list[Place]:
-    """Return every node the account belongs to, with what it is worth there for this app."""
+def list_places(context: Context, account: Account, client: RelyingParty, *, home_chain: tuple[Node, ...] = ()) -> list[Place]:
+    """Return every node the account belongs to, with what it is worth there for this app.
+
+    `home_chain` spares the look at the account's home and those above it, where the caller has them as they are now.
+    """
     held = access.list_held_roles(context.database, account.id, client.client_id)
     belongs = [account.home]
     belongs += [item.node for item in people.list_memberships(context.database, account.id) if item.state == "accepted"]
     places = []
     for node_id in dict.fromkeys(belongs):
-        chain = nodes.list_chain(context.database, node_id)
-        live = [node for node in chain[:1] if node.deleted_at is None]
+        chain = (node_id == account.home and home_chain) or nodes.list_chain(context.database, node_id)
+        live = [at for at, node in enumerate(chain[:1]) if node.deleted_at is None]
         # What is switched off is offered to nobody; it stays a place, so that whoever belongs nowhere else learns why.
         open_ = not any(node.disabled_at is not None or node.deleted_at is not None for node in chain)
-        places += [_place(context, node, account, client, held, offered=open_) for node in live]
         if live and chain[0].kind is NodeKind.UNIT:
-            places += [
-                _place(context, node, account, client, held, offered=False) for node in chain[1:] if node.kind is not NodeKind.PLATFORM
-            ][:1]
+            live += [at for at, node in enumerate(chain) if at and node.kind is not NodeKind.PLATFORM][:1]
+        places += [_place(context, chain[at:], account, client, held, offered=open_ and not at) for at in live]
     return places
 
 
@@ -110,19 +111,25 @@ def is_administrator_at(context: Context, account: Account, node_id: NodeId) -> 
     return any(role.type == "hierarchy" and role.node == node_id and role.active(now) for role in held)
 
 
-def _place(context: Context, node: Node, account: Account, client: RelyingParty, held: Sequence[HeldRole], *, offered: bool) -> Place:
-    now = context.now()
+def _place(
+    context: Context, chain: Sequence[Node], account: Account, client: RelyingParty, held: Sequence[HeldRole], *, offered: bool
+) -> Place:
+    """Return what the first node of `chain`, behind which stand those above it, is worth."""
+    now, node = context.now(), chain[0]
     here = [role for role in held if role.node == node.id]
+    within_issuer = any(above.id == client.node for above in chain)
+    # The app asked about is the first that may need no role; the others are looked for only where it does.
+    free = within_issuer and client.roleless and client.disabled_at is None
     return Place(
         node=node.id,
         slug=node.slug,
         name=node.name,
         home=node.id == account.home,
-        within_issuer=nodes.is_within(context.database, node.id, client.node),
+        within_issuer=within_issuer,
         granting_role=any(role.grants_app and role.active(now) for role in here),
         active_role=any(role.active(now) for role in here),
         inactive_roles=tuple(role.name for role in here if not role.active(now)),
-        role_free_app=access.has_role_free_app(context.database, node.id),
+        role_free_app=free or access.has_role_free_app(context.database, node.id),
         offered=offered,
     )
 

@@ -7,13 +7,13 @@ opens the session. A test walks the syntax trees to prove that nothing else does
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from gateway.domain.access import Place, decide_entitlement
+from gateway.domain.access import Entitlement, Place, decide_entitlement
 from gateway.domain.admission import Facts, TraceStep, Verdict, confirms_email, judge, reached_means, refusal_at
 from gateway.domain.audit import Event
 from gateway.domain.credential import factor_state
 from gateway.domain.errors import Refusal
 from gateway.domain.identity import Assertion, Criterion, IdentityProvider
-from gateway.domain.nodes import chain_epoch, lifetimes_of
+from gateway.domain.nodes import Lifetimes, Node, chain_epoch, lifetimes_of
 from gateway.domain.people import Account
 from gateway.domain.relying_party import Means, RelyingParty, Session
 from gateway.domain.sign_in import Path, Step
@@ -24,6 +24,9 @@ from gateway.services.context import Context
 from gateway.storage import audit, factors, identity_providers, nodes, people, sessions
 from gateway.storage.audit import Trace
 
+_USUAL = Lifetimes()
+_BY_FIRST_FACTOR = frozenset({Path.PASSWORD, Path.FEDERATED})
+"""Paths on which somebody shows a first factor, which has to be the one their account names."""
 _IN_WORDS = {Criterion.EMAIL: "e-mail address", Criterion.CUSTOM_LOGIN: "custom login", Criterion.EXTERNAL_ID: "external id"}
 
 
@@ -60,6 +63,10 @@ class Admitted:
     due: Step | None
     choices: tuple[Place, ...] = ()
     """The tenants to choose from, where that is due."""
+    epoch: int = 0
+    """Sum of the epochs of home, issuer and acting tenant with those above them: what an app is granted depends on it (decisions.md 16)."""
+    lifetimes: Lifetimes = _USUAL
+    """In force at the issuer."""
 
 
 def admit(context: Context, attempt: Attempt) -> Admitted | Refusal:
@@ -84,6 +91,8 @@ def admit(context: Context, attempt: Attempt) -> Admitted | Refusal:
             acting=granted.acting if granted else None,
             due=verdict.due,
             choices=granted.choices if granted and verdict.due is Step.CHOOSE_TENANT else (),
+            epoch=sum(chain_epoch(chain) for chain in (facts.home_chain, facts.issuer_chain, facts.acting_chain)),
+            lifetimes=lifetimes_of(facts.issuer_chain),
         )
 
 
@@ -150,9 +159,10 @@ def load_facts(context: Context, attempt: Attempt) -> Facts:
 
 
 def _with_account(context: Context, attempt: Attempt, facts: Facts, account: Account) -> Facts:
-    home_chain = nodes.list_chain(context.database, account.home)
-    methods = identity_providers.list_sign_in_methods(context.database, account.id)
-    facts = replace(
+    home_chain = _chain_of(context, account.home, facts.issuer_chain)
+    methods = identity_providers.list_sign_in_methods(context.database, account.id) if attempt.path in _BY_FIRST_FACTOR else []
+    entitlement, acting_chain, abroad = _entitlement(context, attempt, account, home_chain, facts.issuer_chain)
+    return replace(
         facts,
         account=account,
         home_chain=home_chain,
@@ -161,20 +171,32 @@ def _with_account(context: Context, attempt: Attempt, facts: Facts, account: Acc
         names_provider=attempt.provider is not None and any(method.provider == attempt.provider.id for method in methods),
         factor=factor_state(factors.find_factor(context.database, account.id), factors.find_access_code(context.database, account.id)),
         step_up=attempt.step_up,
+        entitlement=entitlement,
+        acting_chain=acting_chain,
+        administers_abroad=abroad,
     )
+
+
+def _entitlement(
+    context: Context, attempt: Attempt, account: Account, home_chain: tuple[Node, ...], issuer_chain: tuple[Node, ...]
+) -> tuple[Entitlement | None, tuple[Node, ...], bool]:
+    """Return where somebody may act for the app, that node with those above it, and whether they are an administrator there from abroad."""
     if attempt.client is None:
-        return facts
-    places = access.list_places(context, account, attempt.client)
+        return None, (), False
+    places = access.list_places(context, account, attempt.client, home_chain=home_chain)
     preferred = attempt.preferred or (None if attempt.may_ask else account.home)
     entitlement = decide_entitlement(places, roleless=attempt.client.roleless, asked=attempt.tenant, preferred=preferred)
     acting = entitlement.acting
-    abroad = acting is not None and acting.node not in {node.id for node in routing.owners_of(home_chain)}
-    return replace(
-        facts,
-        entitlement=entitlement,
-        acting_chain=nodes.list_chain(context.database, acting.node) if acting else (),
-        administers_abroad=acting is not None and abroad and access.is_administrator_at(context, account, acting.node),
-    )
+    if acting is None:
+        return entitlement, (), False
+    abroad = acting.node not in {node.id for node in routing.owners_of(home_chain)}
+    administers_abroad = abroad and access.is_administrator_at(context, account, acting.node)
+    return entitlement, _chain_of(context, acting.node, home_chain, issuer_chain), administers_abroad
+
+
+def _chain_of(context: Context, node_id: NodeId, *known: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Return a node and those above it: of the chains that this transaction has read, or read now. Mostly all are one."""
+    return next((chain for chain in known if chain and chain[0].id == node_id), None) or nodes.list_chain(context.database, node_id)
 
 
 def _welcomed(context: Context, facts: Facts, account: Account) -> Account:

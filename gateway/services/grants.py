@@ -3,13 +3,12 @@
 import base64
 import hashlib
 import hmac
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.domain.audit import Event
 from gateway.domain.errors import Refusal
-from gateway.domain.nodes import Lifetimes, Node, chain_epoch
+from gateway.domain.nodes import Lifetimes, Node
 from gateway.domain.people import Account, may_stay
 from gateway.domain.relying_party import AuthorizationRequest, Grant, RelyingParty, Session
 from gateway.domain.sign_in import Path, wants_second_factor
@@ -17,9 +16,9 @@ from gateway.domain.values import SECOND_MS, GrantId, Instant, NodeId, hash_toke
 from gateway.services import admission, nodes
 from gateway.services.admission import Admitted, Attempt
 from gateway.services.context import Context
-from gateway.storage import grants, people, relying_parties, sessions
+from gateway.storage import grants, sessions
 from gateway.storage import nodes as stored_nodes
-from gateway.storage.grants import StoredRefreshToken
+from gateway.storage.grants import Standing, StoredRefreshToken
 
 REFRESH_GRACE_MS = 10 * SECOND_MS
 
@@ -149,21 +148,10 @@ def revoke(context: Context, client: RelyingParty, grant: Grant) -> None:
 
 def find_live(context: Context, node_id: NodeId, grant_id: str) -> tuple[Grant, Account] | None:
     """Return a grant of this issuer that is alive, with its account; None when anything ended it (openid.md 36)."""
-    grant = grants.find_grant(context.database, GrantId(grant_id))
-    if grant is None or grant.node != node_id or not _alive(context, grant):
+    standing = grants.find_standing(context.database, GrantId(grant_id))
+    if standing is None or standing.grant.node != node_id or not _alive(standing):
         return None
-    account = people.find_account(context.database, grant.account)
-    client = relying_parties.find_relying_party(context.database, node_id, grant.client_id)
-    if account is None or not may_stay(account, context.now()) or client is None or client.disabled_at is not None:
-        return None
-    return grant, account
-
-
-def current_epoch(context: Context, account: Account, issuer: NodeId, acting: NodeId) -> int:
-    """Return the sum of the epochs that a grant depends on: those of home, issuer and acting tenant with their ancestors."""
-    # Mostly the three are one node, which is then read once.
-    times = Counter((account.home, issuer, acting))
-    return sum(count * chain_epoch(stored_nodes.list_chain(context.database, node_id)) for node_id, count in times.items())
+    return (standing.grant, standing.account) if standing.app_open and may_stay(standing.account, context.now()) else None
 
 
 def _add_code(context: Context, client: RelyingParty, request: AuthorizationRequest, session: Session, admitted: Admitted) -> str:
@@ -171,7 +159,7 @@ def _add_code(context: Context, client: RelyingParty, request: AuthorizationRequ
         message = "a code needs a tenant to act in"
         raise AssertionError(message)
     now = context.now()
-    lives = nodes.lifetimes(context, client.node)
+    lives = admitted.lifetimes
     acting = admitted.acting.node
     grant = Grant(
         id=GrantId(context.new_id()),
@@ -185,7 +173,7 @@ def _add_code(context: Context, client: RelyingParty, request: AuthorizationRequ
         redirect_uri=request.redirect_uri,
         nonce=request.nonce,
         means=session.means,
-        epoch=current_epoch(context, admitted.account, client.node, acting),
+        epoch=admitted.epoch,
         created_at=now,
         expires_at=_end_of(Instant(now + lives.refresh_max), session, request.scope),
         ended_at=None,
@@ -209,23 +197,27 @@ def _redeem(
     used = grants.use_code(context.database, code_hash, context.now())
     if used is None:
         return _replayed_code(context, node, code_hash)
-    grant = grants.find_grant(context.database, used.grant)
-    if grant is None or grant.client_id != client.client_id:
-        return GrantRejected("the code belongs to another app")
+    standing = grants.find_standing(context.database, used.grant)
+    if standing is None or standing.grant.client_id != client.client_id:
+        return GrantRejected("the code belongs to another app, or its account is gone")
+    grant = standing.grant
     if grant.redirect_uri != redirect_uri:
         return GrantRejected("another redirect_uri than at authorize")
     if used.expires_at <= context.now():
         return GrantRejected("the code expired")
     if not _proves(verifier, used.code_challenge):
         return GrantRejected("the PKCE verifier does not prove the challenge")
-    account = people.find_account(context.database, grant.account)
-    if account is None or not may_stay(account, context.now()) or not _alive(context, grant):
+    if not may_stay(standing.account, context.now()) or not _alive(standing):
         return GrantRejected("the grant ended")
     target = _target(client, grant, resource)
     if target is None:
         return TargetRejected(resource)
-    token = _add_refresh_token(context, grant, parent_hash=None) if "refresh_token" in client.grants else ""
-    return _issued(context, grant, grant.scope, target, token)
+    acting = _acting(context, node, grant)
+    if acting is None:
+        return GrantRejected("the tenant acted in is gone")
+    lives = nodes.lifetimes(context, grant.node)
+    token = _add_refresh_token(context, grant, lives, parent_hash=None) if "refresh_token" in client.grants else ""
+    return Issued(grant, standing.account, acting, lives, grant.scope, target, token)
 
 
 def _replayed_code(context: Context, node: Node, code_hash: str) -> GrantRejected:
@@ -239,35 +231,44 @@ def _replayed_code(context: Context, node: Node, code_hash: str) -> GrantRejecte
 
 def _refresh(context: Context, node: Node, client: RelyingParty, token_hash: str, *, scope: tuple[str, ...], resource: str) -> _Outcome:
     stored = grants.find_refresh_token(context.database, token_hash)
-    grant = grants.find_grant(context.database, stored.grant) if stored else None
-    if stored is None or grant is None or grant.client_id != client.client_id:
+    standing = grants.find_standing(context.database, stored.grant) if stored else None
+    if stored is None or standing is None or standing.grant.client_id != client.client_id:
         return GrantRejected("unknown refresh token, or of another app")
-    if not _alive(context, grant) or stored.expires_at <= context.now() or grant.expires_at <= context.now():
+    grant = standing.grant
+    if not _alive(standing) or stored.expires_at <= context.now() or grant.expires_at <= context.now():
         return GrantRejected("the refresh token or its grant ended")
     if not set(scope) <= set(grant.scope):
         return ScopeWidened("a refresh may not widen the scope")
     target = _target(client, grant, resource)
     if target is None:
         return TargetRejected(resource)
-    outcome = admission.admit(context, _attempt_to_refresh(context, node, client, grant))
+    acting = _acting(context, node, grant)
+    if acting is None:
+        return GrantRejected("the tenant acted in is gone")
+    outcome = admission.admit(context, _attempt_to_refresh(node, client, grant, acting))
     if isinstance(outcome, Refusal):
         return outcome
     if outcome.due is not None:
         return GrantRejected(f"{outcome.due} is due, and nobody can be asked")
     if not _claim(context, token_hash, stored):
         return _replayed_token(context, grant, stored)
-    return _issued(context, grant, scope or grant.scope, target, _add_refresh_token(context, grant, parent_hash=token_hash))
+    fresh = _add_refresh_token(context, grant, outcome.lifetimes, parent_hash=token_hash)
+    return Issued(grant, outcome.account, acting, outcome.lifetimes, scope or grant.scope, target, fresh)
 
 
-def _attempt_to_refresh(context: Context, node: Node, client: RelyingParty, grant: Grant) -> Attempt:
-    acting = stored_nodes.find_node(context.database, grant.acting)
+def _acting(context: Context, node: Node, grant: Grant) -> Node | None:
+    """Return the tenant that a grant of the issuer `node` acts in; mostly it is the issuer's."""
+    return node if grant.acting == node.id else stored_nodes.find_node(context.database, grant.acting)
+
+
+def _attempt_to_refresh(node: Node, client: RelyingParty, grant: Grant, acting: Node) -> Attempt:
     return Attempt(
         node=node.id,
         path=Path.REFRESH,
         client=client,
         account=grant.account,
         means=grant.means,
-        tenant=acting.slug if acting else "",
+        tenant=acting.slug,
         may_ask=False,
     )
 
@@ -288,11 +289,15 @@ def _replayed_token(context: Context, grant: Grant, stored: StoredRefreshToken) 
     return GrantRejected("the refresh token was used before: its family is dead")
 
 
-def _add_refresh_token(context: Context, grant: Grant, *, parent_hash: str | None) -> str:
+def _add_refresh_token(context: Context, grant: Grant, lives: Lifetimes, *, parent_hash: str | None) -> str:
     token = new_token(context.entropy, "mgr")
-    idle = nodes.lifetimes(context, grant.node).refresh_idle
     grants.insert_refresh_token(
-        context.database, hash_token(token), grant.id, parent_hash=parent_hash, now=context.now(), expires_at=Instant(context.now() + idle)
+        context.database,
+        hash_token(token),
+        grant.id,
+        parent_hash=parent_hash,
+        now=context.now(),
+        expires_at=Instant(context.now() + lives.refresh_idle),
     )
     return token
 
@@ -304,14 +309,6 @@ def _target(client: RelyingParty, grant: Grant, resource: str) -> str | None:
     return grant.resource[0] if grant.resource else ""
 
 
-def _issued(context: Context, grant: Grant, scope: tuple[str, ...], resource: str, refresh_token: str) -> Issued | GrantRejected:
-    account = people.find_account(context.database, grant.account)
-    acting = stored_nodes.find_node(context.database, grant.acting)
-    if account is None or acting is None:
-        return GrantRejected("the account or its tenant is gone")
-    return Issued(grant, account, acting, nodes.lifetimes(context, grant.node), scope, resource, refresh_token)
-
-
 def _issued_or_raise(outcome: _Outcome) -> Issued:
     """Raise after the transaction, so that what a refusal wrote (a family's end, a trace) stays."""
     if isinstance(outcome, Issued):
@@ -319,11 +316,8 @@ def _issued_or_raise(outcome: _Outcome) -> Issued:
     raise outcome
 
 
-def _alive(context: Context, grant: Grant) -> bool:
-    if grant.ended_at is not None:
-        return False
-    account = people.find_account(context.database, grant.account)
-    return account is not None and grant.epoch == current_epoch(context, account, grant.node, grant.acting)
+def _alive(standing: Standing) -> bool:
+    return standing.grant.ended_at is None and standing.grant.epoch == standing.epoch
 
 
 def _proves(verifier: str, challenge: str) -> bool:

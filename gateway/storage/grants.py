@@ -3,13 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import peewee as pw
+
+from gateway.domain.people import Account
 from gateway.domain.relying_party import Grant
 from gateway.domain.values import AccountId, ClientId, GrantId, Instant, NodeId, SessionId
 from gateway.storage.database import Database, Row, Statement, place, places
+from gateway.storage.people import COLUMNS as ACCOUNT_COLUMNS
+from gateway.storage.people import account_of
 from gateway.storage.sign_ins import means_from_json, means_to_json
 from gateway.storage.tables.apps import AppGrant, AuthorizationCode, RefreshToken, RelyingParty
-from gateway.storage.tables.nodes import NodeAncestry
-from gateway.storage.tables.people import Account
+from gateway.storage.tables.nodes import Node, NodeAncestry
+from gateway.storage.tables.people import Account as AccountTable
 
 _COLUMNS = (
     AppGrant.id,
@@ -28,7 +33,40 @@ _COLUMNS = (
     AppGrant.expires_at,
     AppGrant.ended_at,
 )
-_BY_ID = Statement(AppGrant.select(*_COLUMNS).where(AppGrant.id == place("id")))
+
+
+def _epoch_of(node: pw.Field) -> pw.Query:
+    """Return the query of the sum of the epochs of the node that an outer query names, and of those above it."""
+    return (
+        Node.select(pw.fn.SUM(Node.epoch))
+        .join_from(Node, NodeAncestry, on=(NodeAncestry.ancestor == Node.id))
+        .where(NodeAncestry.descendant == node)
+    )
+
+
+_STANDING = Statement(
+    AppGrant.select(
+        *_COLUMNS,
+        _epoch_of(AccountTable.home),
+        _epoch_of(AppGrant.node),
+        _epoch_of(AppGrant.acting),
+        RelyingParty.client_id.is_null(False),
+        *ACCOUNT_COLUMNS,
+    )
+    .join_from(AppGrant, AccountTable, on=(AccountTable.id == AppGrant.account))
+    .join_from(
+        AppGrant,
+        RelyingParty,
+        pw.JOIN.LEFT_OUTER,
+        on=(
+            (RelyingParty.client_id == AppGrant.client_id)
+            & (RelyingParty.node == AppGrant.node)
+            & RelyingParty.disabled_at.is_null()
+            & RelyingParty.deleted_at.is_null()
+        ),
+    )
+    .where(AppGrant.id == place("id"))
+)
 _INSERT = Statement(AppGrant.insert(places(AppGrant)))
 _LAST_ACTING = Statement(
     AppGrant.select(AppGrant.acting)
@@ -77,10 +115,22 @@ _TELLABLE = _LIVE & (RelyingParty.backchannel_logout_uri != "") & RelyingParty.d
 _AUDIENCE_OF_ACCOUNT = Statement(_AUDIENCE.where((AppGrant.account == place("account")) & _TELLABLE))
 _AUDIENCE_OF_SESSION = Statement(_AUDIENCE.where((AppGrant.session == place("session")) & _TELLABLE))
 _AUDIENCE_OF_NODE = Statement(
-    _AUDIENCE.join(Account, on=(Account.id == AppGrant.account)).where(
-        (Account.home.in_(_SUBTREE) | AppGrant.node.in_(_SUBTREE) | AppGrant.acting.in_(_SUBTREE)) & _TELLABLE
+    _AUDIENCE.join(AccountTable, on=(AccountTable.id == AppGrant.account)).where(
+        (AccountTable.home.in_(_SUBTREE) | AppGrant.node.in_(_SUBTREE) | AppGrant.acting.in_(_SUBTREE)) & _TELLABLE
     )
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A grant with all that it lives and dies with, as it is now."""
+
+    grant: Grant
+    account: Account
+    epoch: int
+    """The sum of the epochs that the grant depends on; in a grant that lives it is the grant's own."""
+    app_open: bool
+    """Whether its app is still registered there and switched on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +162,15 @@ class Listener:
     session: SessionId
 
 
-def find_grant(database: Database, grant_id: GrantId) -> Grant | None:
-    """Return a grant, ended ones too."""
-    row = database.row(_BY_ID, id=grant_id)
-    return _grant(row) if row else None
+def find_standing(database: Database, grant_id: GrantId) -> Standing | None:
+    """Return a grant, ended ones too, with what it depends on; None if it or its account is gone. One statement: apps ask often."""
+    row = database.row(_STANDING, id=grant_id)
+    if row is None:
+        return None
+    own = len(_COLUMNS)
+    *epochs, app_open = row[own : own + 4]
+    # A node that is gone has no epoch, and counts for nothing.
+    return Standing(_grant(row[:own]), account_of(row[own + 4 :]), epoch=sum(epoch or 0 for epoch in epochs), app_open=bool(app_open))
 
 
 def find_last_acting(database: Database, session: SessionId, client_id: ClientId) -> NodeId | None:

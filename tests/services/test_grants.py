@@ -19,6 +19,7 @@ from gateway.services.relying_parties import NewRelyingParty
 from gateway.storage import audit
 from gateway.storage import people as stored_people
 from tests.conftest import Clock
+from tests.sign_ins import make_app, make_member
 
 CALLBACK, VERIFIER = "https://app.example/cb", "v" * 43
 CHALLENGE = "7w_YNF9DSfIdPf_pRjSq646_kPr-2-o9NAl16JGghdM"
@@ -191,6 +192,30 @@ def test_grant_of_a_tenant_switched_on_again_stays_dead(context: Context, acme: 
     assert grants.find_live(context, acme.id, issued.grant.id) is None
     with pytest.raises(GrantRejected):
         grants.refresh(context, acme, shop, issued.refresh_token)
+
+
+@pytest.mark.parametrize("at", ["home", "tenant acted in"])
+def test_grant_dies_with_home_and_with_the_tenant_acted_in(
+    context: Context, platform: Node, acme: Node, globex: Node, ann: Account, at: str
+) -> None:
+    app = make_app(context, platform, name="Portal")
+    make_member(context, ann, globex)
+    means = Means(level=Level.ONE_FACTOR, amr=("pwd",), auth_time=context.now())
+    attempt = Attempt(node=platform.id, path=Path.PASSWORD, client=app, account=ann.id, means=means, tenant=globex.slug)
+    with context.database.transaction():
+        admitted = admission.admit(context, attempt)
+        assert isinstance(admitted, Admitted)
+        _, secret = admission.open_session(context, platform.id, admitted)
+    session = sessions.find_live_session(context, platform, secret)
+    assert session is not None
+    asked = AuthorizationRequest(app.client_id, app.redirect_uris[0], ("openid",))
+    code = grants.authorize(context, platform, app, asked, session, tenant=globex.slug)
+    assert isinstance(code, str)
+    issued = grants.redeem_code(context, platform, app, code, redirect_uri=asked.redirect_uri, verifier="")
+    assert issued.acting.id == globex.id
+    assert grants.find_live(context, platform.id, issued.grant.id) is not None
+    nodes.enable_node(context, nodes.disable_node(context, acme if at == "home" else globex))
+    assert grants.find_live(context, platform.id, issued.grant.id) is None
 
 
 def test_app_switched_on_again_has_nothing_left(context: Context, acme: Node, shop: RelyingParty, session: Session) -> None:
