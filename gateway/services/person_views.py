@@ -126,15 +126,15 @@ def _views(reader: Reader, rows: Sequence[PersonRow]) -> list[View]:
     context, node = reader.context, reader.connection.node
     homes = {home: _home(context, home, node) for home in {row.home for row in rows}} if reader.extended else {}
     now = context.now()
-    return [
-        _view(
-            reader.base,
-            row,
-            _extension_of(row, homes[row.home], now=now) if reader.extended else b"",
-            groups.groups_json(row.groups, reader.base),
-        )
-        for row in rows
-    ]
+    made: dict[tuple[object, ...], bytes] = {}
+    views = []
+    for row in rows:
+        extension = b""
+        if reader.extended:
+            alike = (row.home, row.facts)
+            extension = made.get(alike) or made.setdefault(alike, _extension_of(row, homes[row.home], now=now))
+        views.append(_view(reader.base, row, extension, groups.groups_json(row.groups, reader.base)))
+    return views
 
 
 _LEVELS = {NodeKind.PARTNER: "partner", NodeKind.DISTRIBUTOR: "distributor"}
