@@ -18,6 +18,7 @@ from tests.conftest import Clock
 from tests.federation.downstream.conftest import Register
 from tests.federation.downstream.pages import refused_with_page
 from tests.federation.downstream.rp import NONCE, STATE, Rp, answer_of, claims_of, sign_in_id_of
+from tests.sign_ins import make_provider
 
 
 class TestLiveSession:
@@ -58,7 +59,8 @@ class TestLiveSession:
     def test_provider_that_passes_on_an_old_sign_in_does_not_do(
         self, shop: Rp, ann: Account, clock: Clock, changes: dict[str, str]
     ) -> None:
-        old = Means(level=Level.FEDERATED, amr=("fed",), auth_time=type(clock.now)(clock.now - 3_600_000), provider="p")
+        provider = make_provider(shop.context, shop.node).id
+        old = Means(level=Level.FEDERATED, amr=("fed",), auth_time=type(clock.now)(clock.now - 3_600_000), provider=provider)
         response = shop.sign_in(shop.authorize(**changes), ann, old)
         assert answer_of(response)["error"] == "login_required"
 
@@ -140,7 +142,7 @@ class TestTwoFactors:
         assert shop.code(acr_values=f"http://localhost:8000/acr/1fa {self.MFA}")
 
     def test_session_of_two_factors_does_and_says_so(self, shop: Rp, ann: Account, clock: Clock) -> None:
-        means = Means(level=Level.MULTI_FACTOR, amr=("fed", "mfa"), auth_time=clock.now, provider="p")
+        means = Means(level=Level.MULTI_FACTOR, amr=("fed", "mfa"), auth_time=clock.now, provider=make_provider(shop.context, shop.node).id)
         shop.sign_in(shop.authorize(), ann, means)
         told = shop.id_token(shop.tokens(shop.redeem(shop.code(acr_values=self.MFA))))
         assert told["acr"] == self.MFA
