@@ -4,8 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from gateway.domain.errors import Refusal
 from gateway.domain.relying_party import AuthorizationRequest, Level, Means
-from gateway.domain.values import AccountId, Instant, NodeId, ProviderId, SessionId, SignInId
+from gateway.domain.values import MINUTE_MS, AccountId, Instant, NodeId, ProviderId, SessionId, SignInId
+
+LEGS_MS = MINUTE_MS
+MOST_LEGS = 5
+"""How many ways to identity providers one sign-in takes within `LEGS_MS`; one more is a circle, and would be followed by ever more."""
 
 
 class Path(StrEnum):
@@ -83,6 +88,8 @@ class SignIn:
     refusal: StoredRefusal | None = None
     password_wanted: bool = False
     """Whether the person asked for the password page, whatever provider the domain names (decisions.md 21)."""
+    legs: tuple[Instant, ...] = ()
+    """When ways to identity providers were begun lately: its own, and those by which its request came here (`with_leg`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,14 @@ class UpstreamLeg:
     verifier: str
     """PKCE code verifier (RFC 7636 §4.1)."""
     started_at: Instant
+
+
+def with_leg(legs: tuple[Instant, ...], now: Instant) -> tuple[Instant, ...]:
+    """Return the lately begun legs with one that begins now. Raises Refusal `E_Loop_Detected` for one too many."""
+    lately = tuple(at for at in legs if at + LEGS_MS > now)
+    if len(lately) >= MOST_LEGS:
+        raise Refusal("E_Loop_Detected", reason=f"the way to an identity provider was begun {len(lately)} times within {LEGS_MS // 1000} s")
+    return (*lately, now)
 
 
 def next_step(sign_in: SignIn) -> Step:

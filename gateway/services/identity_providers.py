@@ -91,6 +91,9 @@ def add_provider(context: Context, fetcher: HttpFetcher, node: Node, new: NewPro
     Refuses with `E_Idp_Unreachable` or `E_Idp_Config` where its discovery document cannot be had or used.
     """
     _require_new(new)
+    if new.issuer.rstrip("/") == node.issuer.rstrip("/"):
+        # Its sign-ins would lead to itself, without end.
+        raise Refusal("E_Field_Invalid", field="issuer", data={"field": "issuer", "rule": "another one than this tenant's own"})
     metadata = fetch_metadata(fetcher, node, new.issuer)
     vendor = new.vendor or recognise_vendor(new.issuer)
     facts = FACTS[vendor]

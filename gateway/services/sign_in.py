@@ -13,7 +13,7 @@ from gateway.domain.identity import Assertion, IdentityProvider
 from gateway.domain.locks import told_time
 from gateway.domain.nodes import Node
 from gateway.domain.relying_party import AuthorizationRequest, Level, Means, RelyingParty
-from gateway.domain.sign_in import Path, Proof, SignIn, Step, StoredRefusal, UpstreamLeg, wants_second_factor
+from gateway.domain.sign_in import Path, Proof, SignIn, Step, StoredRefusal, UpstreamLeg, wants_second_factor, with_leg
 from gateway.domain.values import Instant, ProviderId, SignInId, hash_token, new_token
 from gateway.services import admission, credentials, nodes, sessions
 from gateway.services.admission import Admitted, Attempt
@@ -71,6 +71,7 @@ def begin(context: Context, node: Node, request: AuthorizationRequest, *, parent
         created_at=now,
         expires_at=Instant(now + nodes.lifetimes(context, node.id).sign_in),
         finished_at=None,
+        legs=_legs_before(context, request, parent),
     )
     with context.database.transaction():
         sign_ins.insert_sign_in(context.database, sign_in, browser_hash=hash_token(secret))
@@ -111,11 +112,15 @@ def want_password(context: Context, sign_in: SignIn) -> SignIn:
 
 
 def begin_leg(context: Context, sign_in: SignIn, provider: IdentityProvider) -> tuple[str, UpstreamLeg]:
-    """Begin the way to a provider; return the state for it, which is stored only as a hash, and what to remember until the answer."""
+    """Begin the way to a provider; return the state for it, which is stored only as a hash, and what to remember until the answer.
+
+    Raises Refusal `E_Loop_Detected` for one way too many within a minute: providers that lead to one another, or back here.
+    """
+    legs = with_leg(sign_in.legs, context.now())
     state = new_token(context.entropy, "mgu")
     leg = UpstreamLeg(sign_in=sign_in.id, provider=provider.id, nonce=_random(context), verifier=_random(context), started_at=context.now())
     with context.database.transaction():
-        sign_ins.insert_leg(context.database, leg, state_hash=hash_token(state))
+        sign_ins.insert_leg(context.database, leg, state_hash=hash_token(state), legs=legs)
     return state, leg
 
 
@@ -247,6 +252,18 @@ def finish(context: Context, sign_in: SignIn) -> bool:
     """Finish a sign-in; True for exactly one caller, who may answer the app."""
     with context.database.transaction():
         return sign_ins.finish_sign_in(context.database, sign_in.id, context.now())
+
+
+def _legs_before(context: Context, request: AuthorizationRequest, parent: SignInId | None) -> tuple[Instant, ...]:
+    """Return the legs by which a request came here.
+
+    Where the app is an issuer of this house that has us for its identity provider, the state of the request is that of its leg.
+    """
+    if parent is not None:
+        before = sign_ins.find_parent(context.database, parent)
+    else:
+        before = sign_ins.find_sign_in_of_leg(context.database, hash_token(request.state)) if request.state else None
+    return before.legs if before is not None else ()
 
 
 def _admit(context: Context, node: Node, sign_in: SignIn, attempt: Attempt) -> Progress | Refusal:

@@ -49,6 +49,10 @@ _TAKE_HANDLE = Statement(
     .where((SignInTable.handle_hash == place("handle_hash")) & (SignInTable.parent == place("parent")) & SignInTable.finished_at.is_null())
     .returning(*_COLUMNS)
 )
+_SET_LEGS = Statement(SignInTable.update({SignInTable.legs: place("legs")}).where(SignInTable.id == place("id")))
+_OF_LEG = Statement(
+    SignInTable.select(*_COLUMNS).join(LegTable, on=(LegTable.sign_in == SignInTable.id)).where(LegTable.state_hash == place("state_hash"))
+)
 _INSERT_LEG = Statement(LegTable.insert(places(LegTable)))
 _TAKE_LEG = Statement(
     LegTable.delete()
@@ -82,6 +86,7 @@ def insert_sign_in(database: Database, sign_in: SignIn, *, browser_hash: str) ->
         created_at=sign_in.created_at,
         expires_at=sign_in.expires_at,
         finished_at=None,
+        legs=json.dumps(sign_in.legs),
         **_changing(sign_in),
     )
 
@@ -112,8 +117,15 @@ def take_handle(database: Database, parent: SignInId, handle_hash: str, now: Ins
     return _sign_in(row) if row else None
 
 
-def insert_leg(database: Database, leg: UpstreamLeg, *, state_hash: str) -> None:
-    """Remember the way to an identity provider under the hash of its state."""
+def find_sign_in_of_leg(database: Database, state_hash: str) -> SignIn | None:
+    """Return the sign-in that is away under this state."""
+    row = database.row(_OF_LEG, state_hash=state_hash)
+    return _sign_in(row) if row else None
+
+
+def insert_leg(database: Database, leg: UpstreamLeg, *, state_hash: str, legs: tuple[Instant, ...]) -> None:
+    """Remember the way to an identity provider under the hash of its state, and `legs` as those its sign-in began lately."""
+    database.write(_SET_LEGS, id=leg.sign_in, legs=json.dumps(legs))
     database.write(
         _INSERT_LEG,
         state_hash=state_hash,
@@ -187,5 +199,6 @@ def _sign_in(row: Row) -> SignIn:
             "session": SessionId(stored["session"]) if stored["session"] else None,
             "refusal": StoredRefusal(**json.loads(stored["refusal"])) if stored["refusal"] else None,
             "password_wanted": bool(stored["password_wanted"]),
+            "legs": tuple(json.loads(stored["legs"])),
         }
     )

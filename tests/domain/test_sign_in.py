@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.domain.errors import Refusal
 from gateway.domain.relying_party import AuthMethod, AuthorizationRequest, Level, Means, userinfo_claims
-from gateway.domain.sign_in import Path, Proof, Step, StoredRefusal, next_step, wants_second_factor
-from gateway.domain.values import AccountId, ClientId, SessionId, SignInId
+from gateway.domain.sign_in import LEGS_MS, MOST_LEGS, Path, Proof, Step, StoredRefusal, next_step, wants_second_factor, with_leg
+from gateway.domain.values import AccountId, ClientId, Instant, SessionId, SignInId
 from tests.domain.makers import NOW, app, sign_in
 
 PROOF = Proof(AccountId("anna"), Path.PASSWORD, Means(Level.ONE_FACTOR, ("pwd",), NOW))
@@ -113,3 +114,13 @@ def test_scope_decides_which_claims_an_app_gets_and_empty_ones_are_left_out(scop
 @pytest.mark.parametrize("method", AuthMethod)
 def test_only_an_app_without_authentication_is_public(method: AuthMethod) -> None:
     assert app(auth_method=method).public is (method is AuthMethod.NONE)
+
+
+def test_one_way_too_many_to_identity_providers_within_a_minute_is_a_circle() -> None:
+    legs: tuple[Instant, ...] = ()
+    for _ in range(MOST_LEGS):
+        legs = with_leg(legs, NOW)
+    with pytest.raises(Refusal) as refused:
+        with_leg(legs, Instant(NOW + LEGS_MS - 1))
+    assert refused.value.code == "E_Loop_Detected"
+    assert with_leg(legs, Instant(NOW + LEGS_MS)) == (NOW + LEGS_MS,)

@@ -104,6 +104,12 @@ def corp(context: Context, acme: Node) -> IdentityProvider:
 
 
 class TestAdding:
+    @pytest.mark.parametrize("end", ["", "/"])
+    def test_a_tenant_is_not_its_own_provider(self, context: Context, acme: Node, end: str) -> None:
+        outside = publishing(acme.issuer + end)
+        refused = refusal_of(context, outside, acme, new(acme.issuer + end))
+        assert (refused.code, refused.field, outside.asked) == ("E_Field_Invalid", "issuer", [])
+
     def test_a_new_provider_is_inactive_and_matches_by_email(self, context: Context, acme: Node, corp: IdentityProvider) -> None:
         assert not corp.active
         assert (corp.vendor, corp.matching, corp.auth_method) == (Vendor.OKTA, Criterion.EMAIL, AuthMethod.BASIC)

@@ -1,5 +1,7 @@
 """What ends a stored sign-in: being finished, being taken, and time."""
 
+from dataclasses import replace
+
 from gateway.domain.nodes import Node
 from gateway.domain.values import DAY_MS, Instant, hash_token
 from gateway.services import hand_over
@@ -26,7 +28,7 @@ def test_old_sign_ins_go_with_their_legs_and_children_and_young_ones_stay(
     assert [sweeping.remove_sign_ins(context.database, before=clock.now, limit=9) for _ in range(3)] == [1, 1, 0]
     assert sign_ins.find_parent(context.database, old.sign_in.id) is None
     assert sign_ins.take_leg(context.database, hash_token(state)) is None
-    assert sign_ins.find_parent(context.database, young.sign_in.id) == young.sign_in
+    assert sign_ins.find_parent(context.database, young.sign_in.id) == replace(young.sign_in, legs=(clock.now,))
 
 
 def test_the_worker_sweeps_what_is_older_than_a_day(house: House, context: Context, acme: Node, clock: Clock) -> None:

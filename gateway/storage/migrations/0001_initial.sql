@@ -325,6 +325,7 @@ CREATE TABLE sign_in (
     session TEXT,
     refusal TEXT,
     password_wanted INTEGER NOT NULL,
+    legs TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
     finished_at BIGINT

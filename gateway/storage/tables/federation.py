@@ -94,6 +94,7 @@ class SignIn(Table):
     session = pw.TextField(null=True)
     refusal = pw.TextField(null=True)
     password_wanted = pw.IntegerField()
+    legs = pw.TextField()
     created_at = pw.BigIntegerField()
     expires_at = pw.BigIntegerField()
     finished_at = pw.BigIntegerField(null=True)
