@@ -17,7 +17,7 @@ from gateway.wiring import is_loopback
 _TARGETS = {True: "gateway.server:working_application", False: "gateway.server:application"}
 
 _THREADS = 6
-"""Blocking threads of each process, for requests that wait: four may wait for one provider (`outbound.transport`), others still come in.
+"""Blocking threads of each process, for requests that wait: half may wait for one provider (`outbound.transport`), others still come in.
 More cost every request time: the interpreter goes round among them."""
 
 _AT_ONCE = 256

@@ -34,7 +34,7 @@ BODY_LIMIT = 256 * 1024
 MAX_URL_LENGTH = 4096
 MAX_ADDRESSES = 4
 """How many addresses of one name are tried."""
-CALLS_PER_HOST = 4
+CALLS_PER_HOST = 3
 """Half of a process's threads, so that those who wait for one server leave room for all others, and for its own calls back to us."""
 CALLS = 64
 HANGING_SECONDS = 1.0
