@@ -1,6 +1,7 @@
 """Builds the house for a web server: doors hung, middleware in front, refusals translated."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from flask import Blueprint, Flask
 
@@ -19,6 +20,14 @@ from scim.blueprint import strangers
 from scim.door import Door
 
 
+class _Gateway(Flask):
+    """Flask without its question, several times a request, whether what it calls is a coroutine: nothing of ours is."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `func`."""
+        return func
+
+
 def create_app(settings: Settings) -> Flask:
     """Return the gateway for a WSGI server. Raises SettingsError for a setting that stands in the way."""
     return build_app(open_house(settings))
@@ -26,7 +35,7 @@ def create_app(settings: Settings) -> Flask:
 
 def build_app(house: House) -> Flask:
     """Return the gateway that stands in an open house."""
-    app = Flask("gateway.web", static_url_path="/static")
+    app = _Gateway("gateway.web", static_url_path="/static")
     app.extensions[EXTENSION] = house
     app.url_map.strict_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it

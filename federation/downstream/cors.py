@@ -13,12 +13,13 @@ _PREFLIGHT_SECONDS = "600"
 
 def allow(response: Response) -> Response:
     """Set the headers of cross-origin requests. Credentials are never allowed: cookies of ours are nobody else's business."""
-    origin = request.headers.get("Origin", "")
-    if request.path in _OPEN:
+    path = request.path
+    if path in _OPEN:
         response.headers["Access-Control-Allow-Origin"] = "*"
-    elif request.path in _APPS_ONLY:
-        response.vary.add("Origin")
-        if not _is_of_app(origin):
+    elif path in _APPS_ONLY:
+        response.headers.add("Vary", "Origin")
+        origin = request.headers.get("Origin", "")
+        if not origin or not _is_of_app(origin):
             return response
         response.headers["Access-Control-Allow-Origin"] = origin
     else:
@@ -33,4 +34,4 @@ def allow(response: Response) -> Response:
 
 def _is_of_app(origin: str) -> bool:
     node = tenancy.find_current_node()
-    return bool(origin) and node is not None and relying_parties.is_origin_of_app(requests.context(Channel.APP), node.id, origin)
+    return node is not None and relying_parties.is_origin_of_app(requests.context(Channel.APP), node.id, origin)

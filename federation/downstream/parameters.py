@@ -1,7 +1,5 @@
 """The parameters of a request, where none may come twice (RFC 6749 §3.1 and 3.2)."""
 
-from collections.abc import Iterator, Mapping
-
 from flask import request
 from werkzeug.datastructures import MultiDict
 
@@ -13,24 +11,14 @@ _REPEATABLE = frozenset({"resource"})
 FORM = "application/x-www-form-urlencoded"
 
 
-class Parameters(Mapping[str, str]):
+class Parameters(dict[str, str]):
     """Parameters by name, the first value of each; `repeated` names those that came more than once."""
 
     def __init__(self, pairs: "MultiDict[str, str]") -> None:
         """Take what Flask parsed. An empty value counts as absent (RFC 6749 §3.1)."""
-        self._values = {name: [value for value in values if value] for name, values in pairs.lists()}
-        self._values = {name: values for name, values in self._values.items() if values}
+        self._values = {name: kept for name, values in pairs.lists() if (kept := [value for value in values if value])}
+        super().__init__({name: values[0] for name, values in self._values.items()})
         self.repeated = frozenset(name for name, values in self._values.items() if len(values) > 1 and name not in _REPEATABLE)
-
-    def __getitem__(self, name: str) -> str:
-        """Return the value. Raises KeyError."""
-        return self._values[name][0]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
 
     def all(self, name: str) -> tuple[str, ...]:
         """Return every value of a repeatable parameter."""

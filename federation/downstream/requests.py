@@ -19,7 +19,7 @@ class ProviderRequest(OAuth2Request):
         # Whether http is enough is decided by the stored issuer; authlib would judge by the Host header's scheme behind a proxy.
         super().__init__(request.method, "https://issuer.invalid/")
         self.parameters = parameters
-        self.payload = BasicOAuth2Payload(dict(parameters))
+        self.payload = BasicOAuth2Payload(parameters)
 
     @property
     def args(self) -> dict[str, str | None]:
@@ -29,4 +29,4 @@ class ProviderRequest(OAuth2Request):
     @property
     def form(self) -> dict[str, str]:
         """The parameters."""
-        return dict(self.parameters)
+        return self.parameters

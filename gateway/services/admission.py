@@ -206,9 +206,9 @@ def _welcomed(context: Context, facts: Facts, account: Account) -> Account:
     """
     now = context.now()
     confirmed = now if account.pending_email_validation and confirms_email(facts) else account.email_validated_at
-    welcomed = replace(account, activated_at=account.activated_at or now, email_validated_at=confirmed)
-    if welcomed == account:
+    if account.activated_at is not None and confirmed == account.email_validated_at:
         return account
+    welcomed = replace(account, activated_at=account.activated_at or now, email_validated_at=confirmed)
     if account.activated_at is None:
         context.publish(Event(account.home, "person.activated", "person", account.id))
     return services_people.store_person(context, account, welcomed)

@@ -1,7 +1,8 @@
 """Sign-ins on their way: their stored state, and the legs to identity providers."""
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import fields
+from functools import lru_cache
 
 from gateway.domain.relying_party import AuthorizationRequest, Level, Means
 from gateway.domain.sign_in import Path, Proof, SignIn, StoredRefusal, UpstreamLeg
@@ -145,11 +146,14 @@ def take_leg(database: Database, state_hash: str) -> UpstreamLeg | None:
 
 def means_to_json(means: Means) -> str:
     """Return means as stored."""
-    return json.dumps(asdict(means), separators=(",", ":"))
+    # Written out: `asdict` copies everything twice over.
+    stored = {"level": means.level, "amr": means.amr, "auth_time": means.auth_time, "provider": means.provider}
+    return json.dumps(stored, separators=(",", ":"))
 
 
+@lru_cache(maxsize=1024)
 def means_from_json(text: str) -> Means:
-    """Return the means that `means_to_json` stored."""
+    """Return the means that `means_to_json` stored; session and grants of one sign-in have the same, and are read again and again."""
     stored = json.loads(text)
     return Means(
         level=Level(stored["level"]), amr=tuple(stored["amr"]), auth_time=Instant(stored["auth_time"]), provider=stored["provider"]
