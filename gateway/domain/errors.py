@@ -14,6 +14,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from gateway.domain.values import without_bidi
+
 
 class Disclosure(StrEnum):
     """Who may learn a code (requirements.md section 2, Conventions)."""
@@ -91,11 +93,14 @@ class _Placeholders(dict[str, Any]):
 
 
 def filled(text: str, data: Mapping[str, Any]) -> str:
-    """Return a text of the catalogue with the values it names, without the sentences whose values are missing or empty."""
+    """Return a text of the catalogue with the values it names, without the sentences whose values are missing or empty.
+
+    Many values are strangers', and stand amid our words: none may turn the direction of the others.
+    """
     known = _Placeholders((name, value) for name, value in data.items() if value is not None and value != "")
     sentences = _sentences(text)
     whole = [sentence for sentence, names in sentences if names <= known.keys()]
-    return " ".join(whole or [sentences[0][0]]).format_map(known)
+    return without_bidi(" ".join(whole or [sentences[0][0]]).format_map(known))
 
 
 def names_in(text: str) -> frozenset[str]:

@@ -168,6 +168,19 @@ def require_login(login: str) -> str:
     return login
 
 
+_LONGEST_TYPED = 255
+_CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), "\ufffd")
+
+
+def typed_login(unverified_login: str) -> str:
+    """Return a name as it was typed at a page, to be looked up and shown again: without blanks around it, and cut where none goes on.
+
+    A control character becomes U+FFFD and is not left out: the name is nobody's then, where it would become another person's. It is
+    answered like any unknown name, and goes nowhere: not into a log, nor a text in which not every engine can store NUL.
+    """
+    return unverified_login.strip(" \t\r\n").translate(_CONTROLS)[:_LONGEST_TYPED]
+
+
 def require_email(email: str) -> str:
     """Return an e-mail address as typed, or refuse it (R-034)."""
     if len(email) > _EMAIL_LIMIT or not _EMAIL.fullmatch(email):

@@ -44,6 +44,17 @@ def comparison_key(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).strip().casefold())
 
 
+_BIDI = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd")
+
+
+def without_bidi(text: str) -> str:
+    """Return a text with U+FFFD for each control that turns the direction of what follows it (UAX #9, 2.1-2.4).
+
+    A stranger's value would otherwise rearrange the words around it: what is read is not what is meant.
+    """
+    return text.translate(_BIDI)
+
+
 def hash_token(token: str) -> str:
     """Return the hex SHA-256 of a token; safe without salt because tokens hold 256 random bits (decisions.md 33)."""
     return hashlib.sha256(token.encode()).hexdigest()

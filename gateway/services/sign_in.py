@@ -12,6 +12,7 @@ from gateway.domain.errors import Disclosure, Refusal
 from gateway.domain.identity import Assertion, IdentityProvider
 from gateway.domain.locks import told_time
 from gateway.domain.nodes import Node
+from gateway.domain.people import typed_login
 from gateway.domain.relying_party import AuthorizationRequest, Level, Means, RelyingParty
 from gateway.domain.sign_in import Path, Proof, SignIn, Step, StoredRefusal, UpstreamLeg, wants_second_factor, with_leg
 from gateway.domain.values import Instant, ProviderId, SignInId, hash_token, new_token
@@ -20,7 +21,6 @@ from gateway.services.admission import Admitted, Attempt
 from gateway.services.context import Context
 from gateway.storage import identity_providers, people, relying_parties, sign_ins
 
-_LONGEST_LOGIN = 255
 _TOLD_AFTER_A_RIGHT_PASSWORD = frozenset({"E_Temp_Password_Expired", "E_Password_Expired"})
 """Codes of the password check itself that only somebody with the right password gets."""
 _STEP_OF_CODE = {
@@ -63,7 +63,7 @@ def begin(context: Context, node: Node, request: AuthorizationRequest, *, parent
         parent=parent,
         request=request,
         correlation_id=context.correlation_id,
-        login="" if "select_account" in request.prompt else request.login_hint[:_LONGEST_LOGIN],
+        login="" if "select_account" in request.prompt else typed_login(request.login_hint),
         proof=None,
         tenant=request.tenant,
         due="",
@@ -101,9 +101,7 @@ def get_for_return(context: Context, node: Node, sign_in_id: str, secret: str) -
 
 def identify(context: Context, node: Node, sign_in: SignIn, login: str) -> SignIn:  # noqa: ARG001 -- where a name leads is asked of `routing`
     """Store the name typed; where it leads says `gateway.services.routing`, by its domain alone."""
-    # Not every engine can store NUL in a text, and no name has one.
-    named = login.replace("\0", "").strip()[:_LONGEST_LOGIN]
-    return _store(context, replace(sign_in, login=named, proof=None, due="", refusal=None))
+    return _store(context, replace(sign_in, login=typed_login(login), proof=None, due="", refusal=None))
 
 
 def want_password(context: Context, sign_in: SignIn) -> SignIn:

@@ -6,6 +6,7 @@ from flask import Flask, Response, current_app, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from gateway.domain.errors import Refusal
+from gateway.domain.values import without_bidi
 from gateway.http import requests
 from gateway.http.endpoints import HELP_ERRORS, INTROSPECT, JWKS, OPENID_CONFIGURATION, REVOKE, TOKEN, USERINFO
 from gateway.http.tenancy import find_current_node
@@ -27,6 +28,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(HTTPException, _of_framework)
     app.register_error_handler(Exception, _bug)
     app.add_template_global(asset)
+    app.add_template_filter(without_bidi)
 
 
 def page(refusal: Refusal) -> Response:

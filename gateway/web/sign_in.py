@@ -16,6 +16,7 @@ from flask import Blueprint, Response, request
 from gateway.domain.audit import Channel
 from gateway.domain.errors import Refusal
 from gateway.domain.nodes import Node
+from gateway.domain.people import typed_login
 from gateway.domain.sign_in import Path, SignIn, Step, next_step
 from gateway.http import cookies, requests
 from gateway.http.endpoints import AUTHORIZE_CONTINUE, AUTHORIZE_RETURN, SIGN_IN, SIGN_IN_RETURN, SIGN_IN_TAKE, below, federation_start
@@ -41,9 +42,9 @@ def dispatch() -> Response:
 def take_name() -> Response:
     """Take the name typed."""
     attempt = posted()
-    login = request.form.get("login", "").strip()
+    login = request.form.get("login", "")
     by_password = request.form.get("method") == "password"
-    if not login and not by_password:
+    if not login.strip() and not by_password:
         return page(attempt, "identify.html", _first(attempt) | {"missing": True}, status=422)
     sign_in = sign_ins.identify(attempt.context, attempt.node, attempt.sign_in, login)
     if by_password:
@@ -63,7 +64,7 @@ def want_password() -> Response:
 def take_password() -> Response:
     """Check a password; what the page answers tells nothing about the name."""
     attempt = posted()
-    login = request.form.get("login", "").strip()
+    login = request.form.get("login", "")
     named = replace(attempt, sign_in=sign_ins.identify(attempt.context, attempt.node, attempt.sign_in, login))
     # Another issuer proves names of its domains. Which that is depends on the domain alone, so leading there tells nothing.
     if routing.find_route(attempt.context, attempt.node, _without_hints(named)).node.id != attempt.node.id:
@@ -243,6 +244,6 @@ def _first(attempt: Attempt) -> dict[str, object]:
     hint = attempt.sign_in.request.login_hint if attempt.sign_in.request else ""
     return {
         "app": app.name if app else "",
-        "login": attempt.sign_in.login or hint,
+        "login": attempt.sign_in.login or typed_login(hint),
         "providers": routing.list_buttons(attempt.context, attempt.node),
     }

@@ -37,7 +37,7 @@ def test_name_then_password_leads_back_to_the_app_with_a_session(
 ) -> None:
     make_person(context, acme, "anna.berg", password=PASSWORD)
     begun = start()
-    assert "to continue to <strong>Wiki</strong>" in browser.text
+    assert "to continue to <strong><bdi>Wiki</bdi></strong>" in browser.text
     browser.submit("/sign-in", login="anna.berg")
     browser.submit("/sign-in/password", login="anna.berg", password=PASSWORD)
     assert browser.gone_to == f"/t/acme/oauth2/authorize/continue?id={begun.sign_in.id}"
