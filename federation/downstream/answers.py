@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 from flask import Response, render_template
 
+from federation.downstream import ready
 from federation.errors import describe, error_of, error_uri, plain
 from gateway.domain.errors import Refusal
 from gateway.domain.nodes import Node
@@ -73,4 +74,4 @@ def _answer(destination: Destination, parameters: dict[str, str]) -> Response:
 
 def see_other(location: str) -> Response:
     """Send the browser on by GET: a 307 after the sign-in form would send the password on to the app (RFC 9700 §4.12)."""
-    return Response(status=303, headers={"Location": location})
+    return ready.leading_to(location, 303)

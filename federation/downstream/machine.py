@@ -1,7 +1,6 @@
 """What the endpoints for programs share: JSON in every case, forms only, never to be stored."""
 
 import functools
-import json
 from collections.abc import Callable
 from typing import cast
 
@@ -9,6 +8,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 from flask import Response, request
 
 from federation.downstream import parameters
+from federation.downstream.ready import in_json
 from federation.downstream.requests import ProviderRequest
 from federation.downstream.server import ProviderServer
 from federation.downstream.throttle import TooManyFailures
@@ -45,9 +45,7 @@ def answered_in_json(view: View) -> View:
 
 def error(status: int, code: str, description: str) -> Response:
     """Return an OAuth error."""
-    response = Response(json.dumps({"error": code, "error_description": description}), status, mimetype="application/json")
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return in_json({"error": code, "error_description": description}, status)
 
 
 @answered_in_json

@@ -1,13 +1,12 @@
 """Userinfo: what an access token lets its app know of the person (OIDC Core §5.3)."""
 
-import json
-
 from flask import Response, request
 
 from federation import claims
 from federation.claims import Subject
 from federation.downstream import bearer, tokens
 from federation.downstream.machine import answered_in_json
+from federation.downstream.ready import in_json
 from gateway.domain.audit import Channel
 from gateway.http import requests, tenancy
 from gateway.services import access
@@ -32,15 +31,10 @@ def userinfo() -> Response:
     roles = access.held_role_names(context, account, grant.client_id, grant.acting)
     acting = node if grant.acting == node.id else node_of(context, grant.acting)
     told = claims.userinfo(Subject(grant, account, acting, roles), scope)
-    response = Response(json.dumps(told), mimetype="application/json")
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return in_json(told)
 
 
 def _challenge(status: int, error: str) -> Response:
     """Return a refusal as RFC 6750 §3 wants it: in the header, with no error code where no token came at all."""
     challenge = f'Bearer realm="userinfo", error="{error}"' if error else 'Bearer realm="userinfo"'
-    response = Response(json.dumps({"error": error or "invalid_token"}), status, mimetype="application/json")
-    response.headers["WWW-Authenticate"] = challenge
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return in_json({"error": error or "invalid_token"}, status, [("WWW-Authenticate", challenge)])

@@ -1,6 +1,5 @@
 """authlib's authorization server for one request at one issuer, with its holes closed."""
 
-import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from federation.downstream import client_authentication
 from federation.downstream.client import Client
 from federation.downstream.grants import AppGrant, CodeGrant, Pkce, RefreshGrant
 from federation.downstream.introspection import Introspection
+from federation.downstream.ready import in_json
 from federation.downstream.requests import ProviderRequest
 from federation.downstream.revocation import Revocation
 from federation.errors import plain
@@ -66,9 +66,7 @@ class ProviderServer(AuthorizationServer):
 
     def handle_response(self, status: int, body: Mapping[str, Any], headers: Any) -> Response:  # noqa: ANN401 -- authlib gives pairs
         """Return Flask's response, never to be stored (RFC 6749 §5.1)."""
-        response = Response(json.dumps(body), status, dict(headers), mimetype="application/json")
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        return in_json(body, status, headers)
 
     def handle_error_response(self, request: ProviderRequest, error: OAuth2Error) -> Response:  # type: ignore[override]  # noqa: ARG002 -- our own request
         """Return the error with its description cleaned: authlib echoes the caller's words into some."""
