@@ -24,9 +24,10 @@ def find_live_session(context: Context, node: Node, unverified_secret: str) -> S
     It ends by itself when it is too old or idle, when home, issuer or one above them was switched off, and when its person may
     not stay (decisions.md 16, 31).
     """
-    session = sessions.find_session(context.database, node.id, hash_token(unverified_secret)) if unverified_secret else None
-    if session is None or not _alive(context, session):
+    found = sessions.find_session_and_account(context.database, node.id, hash_token(unverified_secret)) if unverified_secret else None
+    if found is None or not _alive(context, *found):
         return None
+    session = found[0]
     if session.seen_at + TOUCH_MS <= context.now():
         sessions.touch_session(context.database, session.sid, context.now())
     return session
@@ -34,17 +35,16 @@ def find_live_session(context: Context, node: Node, unverified_secret: str) -> S
 
 def find_live_by_sid(context: Context, sid: SessionId) -> Session | None:
     """Return a session by its public id as it is now; None when anything ended it."""
-    session = sessions.find_session_by_sid(context.database, sid)
-    return session if session is not None and _alive(context, session) else None
+    found = sessions.find_session_and_account_by_sid(context.database, sid)
+    return found[0] if found is not None and _alive(context, *found) else None
 
 
-def _alive(context: Context, session: Session) -> bool:
+def _alive(context: Context, session: Session, account: Account) -> bool:
     now = context.now()
     issuer_chain = nodes.list_chain(context.database, session.node)
     if session.ended_at is not None or session.expires_at <= now or session.seen_at + lifetimes_of(issuer_chain).session_idle <= now:
         return False
-    account = people.find_account(context.database, session.account)
-    if account is None or not may_stay(account, now):
+    if not may_stay(account, now):
         return False
     home_chain = issuer_chain if account.home == session.node else nodes.list_chain(context.database, account.home)
     return session.epoch == chain_epoch(issuer_chain) + chain_epoch(home_chain)

@@ -1,10 +1,14 @@
 """Sessions of browsers at issuers, and what ends with an account."""
 
+from gateway.domain.people import Account
 from gateway.domain.relying_party import Means, Session
 from gateway.domain.values import AccountId, Instant, NodeId, SessionId
 from gateway.storage.database import Database, Row, Statement, place, places
+from gateway.storage.people import COLUMNS as ACCOUNT_COLUMNS
+from gateway.storage.people import account_of
 from gateway.storage.sign_ins import means_from_json, means_to_json
 from gateway.storage.tables.apps import Session as SessionTable
+from gateway.storage.tables.people import Account as AccountTable
 
 _COLUMNS = (
     SessionTable.sid,
@@ -21,6 +25,13 @@ _BY_SECRET = Statement(
     SessionTable.select(*_COLUMNS).where((SessionTable.node == place("node")) & (SessionTable.secret_hash == place("secret_hash")))
 )
 _BY_SID = Statement(SessionTable.select(*_COLUMNS).where(SessionTable.sid == place("sid")))
+_WITH_ACCOUNT = SessionTable.select(*_COLUMNS, *ACCOUNT_COLUMNS).join_from(
+    SessionTable, AccountTable, on=(AccountTable.id == SessionTable.account)
+)
+_BY_SECRET_WITH_ACCOUNT = Statement(
+    _WITH_ACCOUNT.where((SessionTable.node == place("node")) & (SessionTable.secret_hash == place("secret_hash")))
+)
+_BY_SID_WITH_ACCOUNT = Statement(_WITH_ACCOUNT.where(SessionTable.sid == place("sid")))
 _OF_ACCOUNT = Statement(
     SessionTable.select(*_COLUMNS)
     .where((SessionTable.account == place("account")) & SessionTable.ended_at.is_null())
@@ -49,6 +60,16 @@ def find_session(database: Database, node_id: NodeId, secret_hash: str) -> Sessi
     """Return the session of a cookie at this issuer; one of another issuer is not found (openid.md 81)."""
     row = database.row(_BY_SECRET, node=node_id, secret_hash=secret_hash)
     return _session(row) if row else None
+
+
+def find_session_and_account(database: Database, node_id: NodeId, secret_hash: str) -> tuple[Session, Account] | None:
+    """Return the session of a cookie at this issuer with its account as it is now, by one statement; None without either."""
+    return _with_account(database.row(_BY_SECRET_WITH_ACCOUNT, node=node_id, secret_hash=secret_hash))
+
+
+def find_session_and_account_by_sid(database: Database, sid: SessionId) -> tuple[Session, Account] | None:
+    """Return a session by its public id with its account as it is now; None without either."""
+    return _with_account(database.row(_BY_SID_WITH_ACCOUNT, sid=sid))
 
 
 def find_session_by_sid(database: Database, sid: SessionId) -> Session | None:
@@ -98,6 +119,10 @@ def end_session(database: Database, sid: SessionId, reason: str, now: Instant) -
 def end_sessions(database: Database, account_id: AccountId, reason: str, now: Instant) -> int:
     """End all sessions of an account at every issuer; return how many."""
     return database.write(_END_OF_ACCOUNT, account=account_id, reason=reason, now=now)
+
+
+def _with_account(row: Row | None) -> tuple[Session, Account] | None:
+    return (_session(row[: len(_COLUMNS)]), account_of(row[len(_COLUMNS) :])) if row else None
 
 
 def _session(row: Row) -> Session:
