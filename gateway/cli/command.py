@@ -49,6 +49,7 @@ class Commands(click.Group):
         as_json = "--json" in given
         options["standalone_mode"] = False
         try:
+            _require_text(given)
             status = super().main(given, *positional, **options)
         except click.UsageError as error:
             _print_error("E_Usage", error.format_message(), as_json=as_json, hint=_usage(error))
@@ -69,6 +70,12 @@ class Commands(click.Group):
             _print_error("E_Internal", f"This is a bug of Moongate: {_place(error)}", as_json=as_json)
             sys.exit(1)
         sys.exit(status if isinstance(status, int) else 0)
+
+
+def _require_text(given: Sequence[str]) -> None:
+    """Refuse an argument whose bytes are no text in the terminal's encoding: nothing in the house is named so, and nothing can be."""
+    if any("\ud800" <= letter <= "\udfff" for word in given for letter in word):
+        raise click.UsageError("An argument holds bytes that are no text in this terminal's encoding.")
 
 
 def house() -> House:

@@ -203,9 +203,12 @@ def require_user_name(user_name: str) -> str:
     return user_name
 
 
+_UNWRITABLE = frozenset({"Cc", "Cs"})
+
+
 def has_controls(text: str) -> bool:
-    """Return whether the text holds a control character, NUL and line breaks among them."""
-    return any(unicodedata.category(character) == "Cc" for character in text)
+    """Return whether the text holds a control character, NUL and line breaks among them, or half a surrogate pair: no encoder takes it."""
+    return any(unicodedata.category(character) in _UNWRITABLE for character in text)
 
 
 def local_and_domain(address: str) -> tuple[str, str]:

@@ -85,8 +85,9 @@ def test_a_refusal_ends_with_1_and_an_error_on_standard_error(environment: dict[
         ("tenant", "create", "acme", "--name", "Acme", "--kind", "empire"),
         ("serve", "--port", "70000"),
         ("what-if", "--tenant", "acme"),
+        ("tenant", "show", "bytes\udcff"),
     ],
-    ids=" ".join,
+    ids=lambda words: " ".join(words).encode("ascii", "replace").decode(),
 )
 def test_wrong_usage_ends_with_2_in_json_too(environment: dict[str, str], words: tuple[str, ...]) -> None:
     ended = moongate(environment, *words, "--json")

@@ -149,6 +149,7 @@ def test_pushed_name_is_neither_blank_nor_too_long_nor_of_controls(name: str) ->
 def test_format_characters_are_no_controls() -> None:
     assert not has_controls("a\u200db")
     assert has_controls("a\u0007b")
+    assert has_controls("a\udcffb")
 
 
 @pytest.mark.parametrize(
