@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -20,6 +21,7 @@ from gateway.services.house import OPERATOR, House
 from gateway.services.nodes import NewNode
 from gateway.settings import Settings
 from gateway.wiring import open_house
+from tests.tokens.forge import ForgeKey
 
 START = Instant(1_790_000_000_000)
 """2026-09-21T14:13:20Z: when every test begins."""
@@ -115,3 +117,19 @@ def acme(context: Context, platform: Node) -> Node:
 def globex(context: Context, platform: Node) -> Node:
     """Another customer, for whatever must not cross."""
     return nodes.create_node(context, platform.id, NewNode("globex", "Globex", NodeKind.CUSTOMER))
+
+
+@pytest.fixture(scope="session")
+def rsa_key() -> ForgeKey:
+    """A key of somebody whose tokens we are to believe; made once, because an RSA key takes a tenth of a second."""
+    return ForgeKey("rsa-1", "RS256", rsa.generate_private_key(65537, 2048))
+
+
+@pytest.fixture(scope="session")
+def other_rsa_key() -> ForgeKey:
+    return ForgeKey("rsa-2", "RS256", rsa.generate_private_key(65537, 2048))
+
+
+@pytest.fixture(scope="session")
+def ec_key() -> ForgeKey:
+    return ForgeKey("ec-1", "ES256", ec.generate_private_key(ec.SECP256R1()))

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 from argon2 import PasswordHasher
@@ -21,34 +21,14 @@ from gateway.services.people import NewPerson
 from gateway.storage import credentials as stored_credentials
 from gateway.storage import factors
 from tests.conftest import Clock
+from tests.hashers import CountingHasher, installed
 
 PASSWORD = "four quiet herons wade"
 
 
-@dataclass
-class CountingHasher:
-    """The real hasher, which notes what it was asked to verify."""
-
-    real: PasswordHasher = field(default_factory=lambda: PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    verified: list[str] = field(default_factory=list)
-
-    def hash(self, password: str) -> str:
-        return self.real.hash(password)
-
-    def verify(self, stored: str, password: str) -> bool:
-        self.verified.append(stored)
-        return self.real.verify(stored, password)
-
-    def check_needs_rehash(self, stored: str) -> bool:
-        return self.real.check_needs_rehash(stored)
-
-
 @pytest.fixture
 def hasher(monkeypatch: pytest.MonkeyPatch) -> CountingHasher:
-    counting = CountingHasher()
-    monkeypatch.setattr(credentials, "_HASHER", counting)
-    monkeypatch.setattr(credentials, "_DUMMY", counting.hash("nobody"))
-    return counting
+    return installed(monkeypatch)
 
 
 @pytest.fixture

@@ -2,47 +2,25 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import pytest
-from argon2 import PasswordHasher
 from werkzeug.test import TestResponse
 
 from gateway.domain.nodes import Node
 from gateway.domain.people import AccountType
-from gateway.services import credentials, people
+from gateway.services import people
 from gateway.services.context import Context
 from gateway.storage import audit
+from tests.hashers import CountingHasher, installed
 from tests.sign_ins import PASSWORD, Browser, change, make_person, make_provider
 from tests.web.conftest import Start
 
 Person = Callable[[Context, Node], str]
 
 
-@dataclass
-class CountingHasher:
-    """The real hasher with cheap parameters, which counts what it verifies."""
-
-    real: PasswordHasher = field(default_factory=lambda: PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    verified: int = 0
-
-    def hash(self, password: str) -> str:
-        return self.real.hash(password)
-
-    def verify(self, stored: str, password: str) -> bool:
-        self.verified += 1
-        return self.real.verify(stored, password)
-
-    def check_needs_rehash(self, stored: str) -> bool:
-        return self.real.check_needs_rehash(stored)
-
-
 @pytest.fixture
 def hasher(monkeypatch: pytest.MonkeyPatch) -> CountingHasher:
-    counting = CountingHasher()
-    monkeypatch.setattr(credentials, "_HASHER", counting)
-    monkeypatch.setattr(credentials, "_DUMMY", counting.hash("nobody"))
-    return counting
+    return installed(monkeypatch)
 
 
 def unknown(context: Context, acme: Node) -> str:
@@ -99,13 +77,13 @@ def test_a_wrong_password_is_answered_alike_for_everybody(
     logins = [person(context, acme) for person in PEOPLE]
     start()
     browser.submit("/sign-in", login="anybody")
-    before = hasher.verified
+    before = len(hasher.verified)
     answers = [seen(answer_to(browser, login, "not the right one"), login) for login in logins]
     assert [answer == answers[0] for answer in answers] == [True] * len(PEOPLE)
     assert answers[0][0] == 401
     assert "E_Invalid_Credentials" in answers[0][1]
     assert 'data-idp="corp"' in answers[0][1]
-    assert hasher.verified - before == len(PEOPLE)
+    assert len(hasher.verified) - before == len(PEOPLE)
 
 
 @pytest.mark.parametrize("person", [admin_locked, federated_only, service_account])
@@ -116,9 +94,9 @@ def test_even_the_right_password_tells_nothing_where_nobody_may_know(
     start()
     browser.submit("/sign-in", login="anybody")
     stranger = seen(answer_to(browser, "nobody.here", PASSWORD), "nobody.here")
-    before = hasher.verified
+    before = len(hasher.verified)
     assert seen(answer_to(browser, login, PASSWORD), login) == stranger
-    assert hasher.verified - before == 1
+    assert len(hasher.verified) - before == 1
 
 
 def test_whoever_knows_the_password_of_a_disabled_account_learns_why_it_does_not_help(
@@ -127,9 +105,9 @@ def test_whoever_knows_the_password_of_a_disabled_account_learns_why_it_does_not
     login = disabled(context, acme)
     begun = start()
     browser.submit("/sign-in", login=login)
-    before = hasher.verified
+    before = len(hasher.verified)
     assert answer_to(browser, login, PASSWORD).status_code == 303
-    assert hasher.verified - before == 1
+    assert len(hasher.verified) - before == 1
     page = browser.client.get(f"/t/acme/sign-in?id={begun.sign_in.id}", base_url="http://localhost:8000")
     assert page.status_code == 403
     assert 'data-error="E_User_Disabled"' in page.text

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -42,23 +42,8 @@ HOST = "http://localhost:8000"
 
 
 @pytest.fixture(scope="session")
-def rsa_key() -> ForgeKey:
-    return ForgeKey("rsa-1", "RS256", rsa.generate_private_key(65537, 2048))
-
-
-@pytest.fixture(scope="session")
-def other_rsa_key() -> ForgeKey:
-    return ForgeKey("rsa-2", "RS256", rsa.generate_private_key(65537, 2048))
-
-
-@pytest.fixture(scope="session")
 def weak_rsa_key() -> ForgeKey:
     return ForgeKey("rsa-1", "RS256", rsa.generate_private_key(65537, 1024))
-
-
-@pytest.fixture(scope="session")
-def ec_key() -> ForgeKey:
-    return ForgeKey("ec-1", "ES256", ec.generate_private_key(ec.SECP256R1()))
 
 
 @pytest.fixture
