@@ -333,11 +333,6 @@ def stronger_means(means: Means) -> Means:
     return replace(means, level=Level.MULTI_FACTOR, amr=amr)
 
 
-def with_account(facts: Facts, account: Account) -> Facts:
-    """Return `facts` about another account."""
-    return replace(facts, account=account)
-
-
 def _account(facts: Facts) -> Account:
     if facts.account is None:
         message = "the chain passed the match without an account"

@@ -22,7 +22,6 @@ SIGN_IN_TAKE = "/sign-in/take"
 """Takes over a sign-in that another issuer handed over."""
 SIGN_IN_RETURN = "/sign-in/return"
 """Takes back the proof that another issuer made for a sign-in of this one."""
-ACCOUNT = "/account"
 SCIM = "/scim/v2"
 
 # Of the whole platform.

@@ -233,11 +233,6 @@ def replace_external_id(database: Database, connection: ConnectionId, account_id
         database.write(_INSERT_EXTERNAL_ID, connection=connection, account=account_id, value=value)
 
 
-def insert_external_id(database: Database, connection: ConnectionId, account_id: AccountId, value: str) -> None:
-    """Store a connection's id of a new account. Raises Duplicate if the connection uses it for another one."""
-    database.write(_INSERT_EXTERNAL_ID, connection=connection, account=account_id, value=value)
-
-
 def list_memberships(database: Database, account_id: AccountId) -> Sequence[Membership]:
     """Return an account's memberships, proposed ones too."""
     return [Membership(*row) for row in database.rows(_MEMBERSHIPS, account=account_id)]

@@ -87,11 +87,6 @@ class KeyCache:
                 self._keys.popitem(last=False)
         return key
 
-    def forget(self, kid: str) -> None:
-        """Drop the key `kid`, as after its retirement; nothing happens where it is not held."""
-        with self._lock:
-            self._keys.pop(kid, None)
-
 
 def _construct(key: object, alg: SigningAlgorithm) -> Key:
     """Return the key object; python-jose takes the objects of cryptography as they are, only its type stubs do not say so."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.domain.access import Entitlement, Place
-from gateway.domain.admission import CHAIN, Facts, confirms_email, judge, reached_means, refusal_at, stronger_means, with_account
+from gateway.domain.admission import CHAIN, Facts, confirms_email, judge, reached_means, refusal_at, stronger_means
 from gateway.domain.credential import FactorState
 from gateway.domain.errors import catalogue
 from gateway.domain.identity import Criterion, LinkDecision, LookedFor
@@ -378,8 +378,3 @@ def test_refusal_of_a_door_is_a_trace_too() -> None:
     assert [step.outcome for step in trace][:4] == ["passed", "passed", "refused", "not reached"]
     assert trace[2].detail == {"check": "nonce", "code": "E_Token_Invalid"}
     assert len(trace) == len(CHAIN)
-
-
-def test_facts_can_be_about_another_account() -> None:
-    other = account(id=AccountId("bo"))
-    assert with_account(by_password(), other).account is other

@@ -113,12 +113,6 @@ class TestKeyCache:
             cache.get("a", fail)
         assert cache.get("a", lambda: key) is key
 
-    def test_forgotten_key_is_loaded_again(self, stored: dict[str, bytes]) -> None:
-        cache, first, second = KeyCache(), loaded(stored, "ES256"), loaded(stored, "ES256")
-        cache.get("a", lambda: first)
-        cache.forget("a")
-        assert cache.get("a", lambda: second) is second
-
     def test_threads_share_it(self, stored: dict[str, bytes]) -> None:
         cache, key = KeyCache(capacity=2), loaded(stored, "ES256")
         found: list[SigningKey] = []
