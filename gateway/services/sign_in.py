@@ -21,8 +21,8 @@ from gateway.services.admission import Admitted, Attempt
 from gateway.services.context import Context
 from gateway.storage import identity_providers, people, relying_parties, sign_ins
 
-_TOLD_AFTER_A_RIGHT_PASSWORD = frozenset({"E_Temp_Password_Expired", "E_Password_Expired"})
-"""Codes of the password check itself that only somebody with the right password gets."""
+_TOLD_AFTER_A_RIGHT_PASSWORD = "E_Temp_Password_Expired"
+"""The code of the password check itself that only somebody with the right password gets."""
 _STEP_OF_CODE = {
     "E_No_User": "match",
     "E_Federated_Only": "method",
@@ -156,7 +156,7 @@ def prove_password(context: Context, node: Node, sign_in: SignIn, login: str, pa
     refusal = Refusal(checked.code, reason="refused by the password check")
     detail = {"login": named.login, "code": checked.code}
     admission.record_refusal(traced, attempt, _STEP_OF_CODE.get(checked.code, "protocol"), refusal, detail)
-    if checked.code in _TOLD_AFTER_A_RIGHT_PASSWORD:
+    if checked.code == _TOLD_AFTER_A_RIGHT_PASSWORD:
         return Progress(refuse(context, named, refusal), "")
     told = {"time": told_time(checked.locked_until)} if checked.locked_until else {}
     raise Refusal("E_Invalid_Credentials", data=told, reason=checked.code)
