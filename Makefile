@@ -84,8 +84,8 @@ browser: .venv/dev.stamp
 
 lock: .venv/dev.stamp ## makes the lock files anew from pyproject.toml; UPGRADE=--upgrade for newer versions
 	@$(BIN)/python $(INSTALL) uv
-	$(call compile,pyproject.toml --extra install,requirements.lock)
-	$(call compile,pyproject.toml --extra install --extra dev --constraint requirements.lock,requirements-dev.lock)
+	$(call compile,pyproject.toml --extra install --extra postgres --extra valkey,requirements.lock)
+	$(call compile,pyproject.toml --extra install --extra postgres --extra valkey --extra dev --constraint requirements.lock,requirements-dev.lock)
 	$(call compile,tests/journeys/iam/requirements.in,tests/journeys/iam/requirements.lock)
 
 compile = @$(BIN)/uv pip compile $(1) -o $(2) $(UPGRADE) --universal --python-version 3.11 \
