@@ -2,21 +2,26 @@
 
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import FrameType
 
 from federation.downstream import backchannel
+from gateway.services import sweeping
 from gateway.services.house import House
-from gateway.services.jobs import Handler, Runner
+from gateway.services.jobs import CREW, Handler, Runner
+from gateway.services.routines import Routine
 from gateway.services.sessions import BACKCHANNEL_LOGOUT
 
 HANDLERS: Mapping[str, Handler] = {BACKCHANNEL_LOGOUT: backchannel.send}
 """Who does which kind of job."""
 
+ROUTINES: Sequence[Routine] = (sweeping.ROUTINE,)
+"""What the house does by itself at intervals, one process at a time (`services.routines`): a room adds its own here."""
+
 
 def start_beside(house: House) -> Runner:
     """Do jobs in threads of this process, which has something else to do, until its main thread ends."""
-    runner = Runner(house, HANDLERS)
+    runner = Runner(house, HANDLERS, CREW, ROUTINES)
     runner.start()
 
     def stop_with_the_process() -> None:
@@ -37,7 +42,7 @@ def run(house: House) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    runner = Runner(house, HANDLERS)
+    runner = Runner(house, HANDLERS, CREW, ROUTINES)
     runner.start()
     ended.wait()
     runner.stop()

@@ -92,4 +92,14 @@ class Context:
 
     def enqueue(self, kind: str, node_id: NodeId, payload: dict[str, object], *, dedupe: str | None = None, lane: str = "") -> None:
         """Queue a job in the transaction that is open; jobs of one lane run few at a time (`storage.jobs.insert_job`)."""
-        jobs.insert_job(self.database, self.new_log_id(), kind, node_id, payload, dedupe=dedupe, now=self.clock(), lane=lane)
+        jobs.insert_job(
+            self.database,
+            self.new_log_id(),
+            kind,
+            node_id,
+            payload,
+            dedupe=dedupe,
+            now=self.clock(),
+            lane=lane,
+            correlation_id=self.correlation_id,
+        )

@@ -2,22 +2,22 @@
 
 A job runs at least once: its handler may see the same job twice (a process died after the deed and before the note of it) and must
 bear it. One foreman looks for work; he is woken by every commit in this process that queued some (`Database.jobs_bell`), and looks every
-half second besides, for what other processes queued. Threads do the work. decisions.md 39.
+half second besides, for what other processes queued. Threads do the work; a clerk does the routines beside them. decisions.md 39.
 """
 
 import logging
 import queue
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.domain.audit import Event
 from gateway.domain.errors import Refusal
 from gateway.domain.ports import Unreachable
 from gateway.domain.values import MINUTE_MS, SECOND_MS, Instant
-from gateway.services import sweeping
 from gateway.services.house import WORKER, House
+from gateway.services.routines import Clerk, Routine
 from gateway.storage import jobs
 from gateway.storage.database import DatabaseUnavailable
 from gateway.storage.jobs import Job
@@ -33,9 +33,6 @@ LEASE_MS = 30 * SECOND_MS
 
 BACK_OFF_MS = (SECOND_MS, 5 * SECOND_MS, 30 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS, 30 * MINUTE_MS, 60 * MINUTE_MS, 180 * MINUTE_MS)
 """Pauses before the second, third … attempt; after the last one a failed job is dead."""
-
-SWEEP_MS = 60 * MINUTE_MS
-"""Pause between two rounds of the broom."""
 
 _log = logging.getLogger(__name__)
 
@@ -59,8 +56,8 @@ CREW = Crew()
 class Runner:
     """Runs the jobs of one process."""
 
-    def __init__(self, house: House, handlers: Mapping[str, Handler], crew: Crew = CREW) -> None:
-        """Take the handler of each kind; jobs of a kind without one are dead at once."""
+    def __init__(self, house: House, handlers: Mapping[str, Handler], crew: Crew = CREW, routines: Sequence[Routine] = ()) -> None:
+        """Take the handler of each kind, and what is done at intervals; jobs of a kind without a handler are dead at once."""
         self._house = house
         self._handlers = handlers
         self._crew = crew
@@ -72,12 +69,16 @@ class Runner:
         self._guard = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._next_beat = Instant(0)
-        self._next_sweep = Instant(0)
+        self._clerk = Clerk(house, routines)
 
     def start(self) -> None:
         """Begin to work in threads of its own."""
         hands = [threading.Thread(target=self._work, name=f"job-{at}", daemon=True) for at in range(self._crew.threads)]
-        self._threads = [threading.Thread(target=self._lead, name="foreman", daemon=True), *hands]
+        leaders = [
+            threading.Thread(target=self._lead, name="foreman", daemon=True),
+            threading.Thread(target=self._clerk.lead, name="clerk", daemon=True),
+        ]
+        self._threads = [*leaders, *hands]
         for thread in self._threads:
             thread.start()
 
@@ -87,6 +88,7 @@ class Runner:
         What did not end runs again elsewhere when its lease is over.
         """
         self._stopping.set()
+        self._clerk.stop()
         self._bell.ring()
         for thread in self._threads:
             thread.join(seconds)
@@ -123,10 +125,7 @@ class Runner:
         if running and now >= self._next_beat:
             jobs.extend_leases(self._house.database, running, self._owner, lease_until=Instant(now + LEASE_MS))
             self._next_beat = Instant(now + LEASE_MS // 3)
-        if now >= self._next_sweep:
-            # A little at each look, so that nobody waits long for a logout.
-            more = sweeping.sweep(self._house.database, now)
-            self._next_sweep = now if more else Instant(now + SWEEP_MS)
+        self._clerk.beat(now)
         for job in self._claim(limit=self._crew.threads - len(running)):
             self._waiting.put(job)
 

@@ -6,7 +6,9 @@ The audit trail is not swept; neither are dead jobs, which somebody should see.
 from collections.abc import Sequence
 from typing import Protocol
 
-from gateway.domain.values import DAY_MS, Instant
+from gateway.domain.values import DAY_MS, HOUR_MS, Instant
+from gateway.services.house import House
+from gateway.services.routines import Routine
 from gateway.storage import sweeping
 from gateway.storage.database import Database
 
@@ -39,3 +41,11 @@ _KEPT: Sequence[tuple[_Removal, int]] = (
 def sweep(database: Database, now: Instant, *, batch: int = BATCH) -> bool:
     """Remove a batch of each kind; return whether there was anything: then there may be more."""
     return sum(remove(database, before=Instant(now - kept), limit=batch) for remove, kept in _KEPT) > 0
+
+
+def _sweep(house: House) -> bool:
+    return sweep(house.database, house.clock())
+
+
+ROUTINE = Routine("sweeping", _sweep, every=HOUR_MS)
+"""A little at a time: nobody who writes waits long for the broom."""

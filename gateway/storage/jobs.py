@@ -42,7 +42,7 @@ _CLAIM = Statement(
         }
     )
     .where((JobTable.id == place("id")) & _IS_DUE)
-    .returning(JobTable.id, JobTable.kind, JobTable.node, JobTable.payload, JobTable.attempts, JobTable.lane)
+    .returning(JobTable.id, JobTable.kind, JobTable.node, JobTable.payload, JobTable.attempts, JobTable.lane, JobTable.correlation_id)
 )
 _MINE = (JobTable.id == place("id")) & (JobTable.owner == place("owner")) & (JobTable.state == "running")
 _EXTEND = Statement(JobTable.update({JobTable.lease_until: place("lease_until")}).where(_MINE))
@@ -71,6 +71,8 @@ class Job:
     attempts: int
     """This attempt among them."""
     lane: str = ""
+    correlation_id: str = ""
+    """Of the act that queued it."""
 
 
 def insert_job(
@@ -83,6 +85,7 @@ def insert_job(
     dedupe: str | None,
     now: Instant,
     lane: str = "",
+    correlation_id: str = "",
 ) -> None:
     """Add a job that may run at once; one with the same `dedupe` that is not over yet is not added twice.
 
@@ -105,6 +108,7 @@ def insert_job(
         last_error="",
         created_at=now,
         finished_at=None,
+        correlation_id=correlation_id,
     )
     database.after_commit(database.jobs_bell.ring)
 
@@ -128,7 +132,7 @@ def claim_jobs(
             row = database.row(_CLAIM, id=job_id, owner=owner, now=now, lease_until=lease_until)
             if row is not None:
                 taken[lane] = taken.get(lane, 0) + 1
-                claimed.append(Job(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5]))
+                claimed.append(Job(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5], row[6]))
     return claimed
 
 

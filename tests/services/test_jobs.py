@@ -10,9 +10,11 @@ import pytest
 from gateway.domain.nodes import Node
 from gateway.domain.ports import Unreachable
 from gateway.domain.values import Instant
+from gateway.services import sweeping
 from gateway.services.context import Context
 from gateway.services.house import House
 from gateway.services.jobs import BACK_OFF_MS, LEASE_MS, Crew, Runner, Unrecoverable
+from gateway.services.routines import Clerk
 from gateway.storage import jobs
 from gateway.storage.jobs import Job
 from tests.conftest import Clock
@@ -294,8 +296,18 @@ def test_done_jobs_are_forgotten_after_a_week(enqueue: Enqueue, house: House, cl
     enqueue("one")
     runner.run_due()
     clock.advance(seconds=7 * 86_400 + 1)
-    runner._look()
+    Clerk(house, [sweeping.ROUTINE]).run_due()
     assert states(house) == {}
+
+
+def test_a_job_carries_the_correlation_id_of_the_act_that_queued_it(
+    enqueue: Enqueue, context: Context, runner: Runner, deeds: Deeds
+) -> None:
+    seen: list[str] = []
+    deeds.act = lambda job: seen.append(job.correlation_id)
+    enqueue("one")
+    runner.run_due()
+    assert seen == [context.correlation_id]
 
 
 def _block(release: threading.Event) -> None:

@@ -12,7 +12,7 @@ from gateway.services import devices, grants, sessions, sweeping
 from gateway.services import sign_in as sign_ins
 from gateway.services.context import Context
 from gateway.services.house import House
-from gateway.services.jobs import Runner
+from gateway.services.routines import Clerk
 from gateway.storage.database import Database
 from tests.conftest import Clock
 from tests.scim.people import people_of
@@ -137,8 +137,8 @@ def test_one_sweep_removes_no_more_than_a_batch(context: Context, acme: Node, wi
     assert left == [4, 1, 0]
 
 
-def test_the_worker_sweeps_at_each_look_until_nothing_is_left(
-    house: House, context: Context, acme: Node, wiki: RelyingParty, clock: Clock, monkeypatch: pytest.MonkeyPatch
+def test_the_worker_sweeps_until_nothing_is_left_and_again_after_an_hour(
+    house: House, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Instant] = []
 
@@ -147,11 +147,11 @@ def test_the_worker_sweeps_at_each_look_until_nothing_is_left(
         return len(asked) < 3
 
     monkeypatch.setattr(sweeping, "sweep", sweep)
-    runner, began = Runner(house, {}), clock.now
+    clerk, began = Clerk(house, [sweeping.ROUTINE]), clock.now
     for _ in range(5):
-        runner._look()
+        clerk.run_due()
     clock.now = Instant(clock.now + HOUR_MS)
-    runner._look()
+    clerk.run_due()
     assert asked == [began] * 3 + [clock.now]
 
 

@@ -48,6 +48,7 @@ class Job(Table):
     last_error = pw.TextField()
     created_at = pw.BigIntegerField()
     finished_at = pw.BigIntegerField(null=True)
+    correlation_id = pw.TextField()
 
 
 class Audit(Table):
@@ -85,3 +86,10 @@ class AdmissionTrace(Table):
     provider = pw.TextField(null=True)
     client_id = pw.TextField(null=True)
     chain = pw.TextField()
+
+
+class Generation(Table):
+    """The one row of `generation`."""
+
+    id = pw.IntegerField(primary_key=True)
+    value = pw.BigIntegerField()
