@@ -1,0 +1,1 @@
+"""What is counted, and how the figures of several processes become one."""
