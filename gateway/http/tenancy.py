@@ -50,7 +50,11 @@ class Tenancy:
         except DatabaseUnavailable as error:
             # The app answers it like any other fault, in the form of the door that was asked.
             environ[FAULT] = error
-        return self._app(environ, start_response)
+        self._house.database.look()
+        try:
+            return self._app(environ, start_response)
+        finally:
+            self._house.database.end_look()
 
     def _place(self, environ: "WSGIEnvironment", host: str, path: str) -> None:
         metadata = path.startswith(AUTHORIZATION_SERVER_METADATA)

@@ -64,7 +64,7 @@ _REVOKE = Statement(
         (ScimToken.connection == place("connection")) & (ScimToken.id == place("id")) & ScimToken.revoked_at.is_null()
     )
 )
-_TOUCH = Statement(ScimToken.update({ScimToken.last_used_at: place("now")}).where(ScimToken.id == place("id")))
+_TOUCH = Statement(ScimToken.update({ScimToken.last_used_at: place("now")}).where(ScimToken.id == place("id")), notes_use=True)
 _DELETE_TOKENS = Statement(ScimToken.delete().where(ScimToken.connection == place("connection")))
 _DELETE_IDS = Statement(ExternalId.delete().where(ExternalId.connection == place("connection")))
 _RELEASE = Statement(Account.update({Account.managed_by: None}).where(Account.managed_by == place("connection")))
@@ -166,12 +166,7 @@ def delete_connection(database: Database, connection: Connection) -> int:
 
 def find_by_token(database: Database, node_id: NodeId, token_hash: str) -> Bearer | None:
     """Return whom the token of this hash stands for, at this node only: another node's token is as unknown as none."""
-    row = database.row(_BY_TOKEN, node=node_id, token_hash=token_hash)
-    if row is None:
-        return None
-    return Bearer(
-        Token(*row[:_TOKEN_END]), _connection(row[_TOKEN_END:_CONNECTION_END]), nodes.node_of(row[_CONNECTION_END:-1]), bool(row[-1])
-    )
+    return database.remembered(_BY_TOKEN, _bearer, node=node_id, token_hash=token_hash)
 
 
 def list_tokens(database: Database, connection_id: ConnectionId) -> list[Token]:
@@ -250,6 +245,13 @@ def count(database: Database, node_id: NodeId, kind: str, resource_id: str, delt
 def total(database: Database, node_id: NodeId, kind: str) -> int:
     """Return the total of a type in a node and all below it."""
     return sum(row[0] for row in database.rows(_TOTALS, node=node_id, type=kind))
+
+
+def _bearer(rows: list[Row]) -> Bearer:
+    row = rows[0]
+    return Bearer(
+        Token(*row[:_TOKEN_END]), _connection(row[_TOKEN_END:_CONNECTION_END]), nodes.node_of(row[_CONNECTION_END:-1]), bool(row[-1])
+    )
 
 
 def _connection(row: Row) -> Connection:

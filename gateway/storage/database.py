@@ -8,13 +8,16 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import peewee as pw
 
+from gateway.storage.tables.machinery import Generation
+from gateway.storage.tables.table import Configuration, Table
 from gateway.storage.writer import Writer
 
 Row = tuple[Any, ...]
+Made = TypeVar("Made")
 
 _UNAVAILABLE = (pw.OperationalError, pw.DatabaseError, pw.InternalError, sqlite3.DatabaseError)
 """Locked, full, read-only and gone; a file that is no database; a damaged one."""
@@ -22,6 +25,9 @@ _UNAVAILABLE = (pw.OperationalError, pw.DatabaseError, pw.InternalError, sqlite3
 _STATEMENTS_KEPT = 512
 """Prepared statements of a connection: all that the house has."""
 
+
+_REMEMBERED = 10_000
+"""Answers about the configuration that are kept."""
 
 _MAPPED_BYTES = 256 * 1024 * 1024
 _CHECKPOINT_PAGES = 4000
@@ -83,17 +89,34 @@ class _Thread(threading.local):
         """The writing connection, while this thread holds a transaction."""
         self.acts: list[Callable[[], None]] = []
         """What is done once the open transaction is committed."""
+        self.looking = False
+        """Whether a request is being answered, so that what was remembered may serve (`Database.look`)."""
+        self.generation: int | None = None
+        """The number of the configuration as this request found it, once it asked."""
+        self.configures = False
+        """Whether the open transaction changed the configuration."""
+
+
+def _writes(query: pw.Query) -> bool:
+    return isinstance(query, pw.Insert | pw.Update | pw.Delete)
 
 
 class Statement:
     """One query, built once; see the module's first lines."""
 
-    __slots__ = ("query", "writes")
+    __slots__ = ("configures", "notes_use", "query", "writes")
 
-    def __init__(self, query: pw.Query) -> None:
-        """Keep `query`, whose values are places or constants."""
+    def __init__(self, query: pw.Query, *, notes_use: bool = False) -> None:
+        """Keep `query`, whose values are places or constants; with `notes_use` it notes a use, by which nobody decides."""
         self.query = query
         self.writes = _writes(query)
+        self.notes_use = notes_use
+        self.configures = self.writes and not notes_use and issubclass(getattr(query, "model", Table), Configuration)
+        """Whether it changes what `Database.remembered` keeps."""
+
+
+_GENERATION = Statement(Generation.select(Generation.value))
+_NEXT_GENERATION = Statement(Generation.update({Generation.value: Generation.value + 1}))
 
 
 class Database:
@@ -107,6 +130,40 @@ class Database:
         """Rung after a commit that queued a job."""
         self._thread = _Thread()
         self._compiled: dict[Statement, tuple[str, tuple[Any, ...]]] = {}
+        self._remembered: dict[tuple[Any, ...], tuple[int, Any]] = {}
+
+    def look(self) -> None:
+        """Begin to answer a request: `remembered` may serve it from memory, for which it looks once whether the configuration changed."""
+        self._thread.looking, self._thread.generation = True, None
+
+    def end_look(self) -> None:
+        """End what `look` began: whoever is no request asks the database itself."""
+        self._thread.looking = False
+
+    def remembered(self, statement: Statement, make: Callable[[list[Row]], Made], /, **values: Any) -> Made | None:
+        """Run a query of nothing but `Configuration` and return what `make` makes of its rows, which is never changed; None: no rows.
+
+        Within a request it comes from memory as long as nobody, in any process, changed the configuration since: every transaction that
+        does raises a number, and a request reads that number first. So nothing that was revoked is believed at the next request.
+        """
+        thread = self._thread
+        if not thread.looking or thread.writing is not None:
+            return make(rows) if (rows := self.rows(statement, **values)) else None
+        if thread.generation is None:
+            thread.generation = self.rows(_GENERATION)[0][0]
+        key = (statement, *values.values())
+        kept = self._remembered.get(key)
+        if kept is not None and kept[0] == thread.generation:
+            made: Made = kept[1]
+            return made
+        # What is not there is not kept: strangers could fill the memory with their guesses.
+        if not (rows := self.rows(statement, **values)):
+            return None
+        made = make(rows)
+        if len(self._remembered) >= _REMEMBERED:
+            self._remembered.clear()
+        self._remembered[key] = (thread.generation, made)
+        return made
 
     def rows(self, statement: Statement, /, **values: Any) -> list[Row]:
         """Run `statement` and return all its rows."""
@@ -140,6 +197,7 @@ class Database:
         sql, layout = self._parsed(statement)
         bound = [[values[part] if part.__class__ is _Place else part for part in layout] for values in rows]
         with self.transaction():
+            self._thread.configures |= statement.configures
             try:
                 self._connection().executemany(sql, bound)
             except sqlite3.Error as error:
@@ -187,9 +245,12 @@ class Database:
             return
         thread.acts.clear()
         with _translated(), self.writer.transaction() as connection:
-            thread.writing = connection
+            thread.writing, thread.generation, thread.configures = connection, None, False
             try:
                 yield
+                if thread.configures:
+                    # Last, so that on PostgreSQL its row is held for a moment only.
+                    self._run(_NEXT_GENERATION, {})
             finally:
                 thread.writing = None
         # Copied first: what is done afterwards may open a transaction of its own.
@@ -223,6 +284,11 @@ class Database:
 
     def _run(self, statement: Statement, values: Mapping[str, Any]) -> sqlite3.Cursor:
         sql, layout = self._compiled.get(statement) or self._parsed(statement)
+        if statement.writes:
+            if statement.configures:
+                self._thread.configures = True
+            elif statement.notes_use:
+                self.after_commit(self._remembered.clear)
         try:
             # peewee's own execute costs more than SQLite's answer to a small question.
             return self._connection().execute(sql, [values[part] if part.__class__ is _Place else part for part in layout])
@@ -242,10 +308,6 @@ def _told(error: sqlite3.Error) -> Exception:
     if isinstance(error, sqlite3.IntegrityError):
         return Duplicate(str(error)) if "unique" in str(error).casefold() else pw.IntegrityError(str(error))
     return DatabaseUnavailable(str(error)) if isinstance(error, _UNAVAILABLE) else error
-
-
-def _writes(query: pw.Query) -> bool:
-    return isinstance(query, pw.Insert | pw.Update | pw.Delete)
 
 
 @contextmanager

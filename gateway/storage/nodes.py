@@ -107,14 +107,12 @@ _DELETE_DOMAIN = Statement(DomainTable.delete().where(DomainTable.id == place("i
 
 def find_node(database: Database, node_id: NodeId) -> Node | None:
     """Return the node, deleted ones too, until they are purged."""
-    row = database.row(_BY_ID, id=node_id)
-    return node_of(row) if row else None
+    return database.remembered(_BY_ID, _one, id=node_id)
 
 
 def find_node_by_slug(database: Database, slug: str) -> Node | None:
     """Return the node of a slug."""
-    row = database.row(_BY_SLUG, slug=slug)
-    return node_of(row) if row else None
+    return database.remembered(_BY_SLUG, _one, slug=slug)
 
 
 def find_node_by_issuer_place(database: Database, host: str, path: str) -> Node | None:
@@ -122,8 +120,7 @@ def find_node_by_issuer_place(database: Database, host: str, path: str) -> Node 
     segments = path.split("/")[1 : DEEPEST_ISSUER + 1]
     prefixes = ["".join(f"/{segment}" for segment in segments[:length]) for length in range(len(segments) + 1)]
     prefixes += [""] * (DEEPEST_ISSUER + 1 - len(prefixes))
-    row = database.row(_BY_PLACE, host=host, **{f"path{at}": prefix for at, prefix in enumerate(prefixes)})
-    return node_of(row) if row else None
+    return database.remembered(_BY_PLACE, _one, host=host, **{f"path{at}": prefix for at, prefix in enumerate(prefixes)})
 
 
 def is_issuer_host(database: Database, host: str) -> bool:
@@ -138,7 +135,7 @@ def list_nodes(database: Database) -> list[Node]:
 
 def list_chain(database: Database, node_id: NodeId) -> tuple[Node, ...]:
     """Return the node and its ancestors, nearest first; empty if it is gone."""
-    return tuple(node_of(row) for row in database.rows(_CHAIN, id=node_id))
+    return database.remembered(_CHAIN, _all, id=node_id) or ()
 
 
 def list_subtree(database: Database, node_id: NodeId) -> tuple[Node, ...]:
@@ -148,7 +145,7 @@ def list_subtree(database: Database, node_id: NodeId) -> tuple[Node, ...]:
 
 def is_within(database: Database, node_id: NodeId, ancestor: NodeId) -> bool:
     """Return whether `node_id` is `ancestor` or hangs below it."""
-    return database.row(_WITHIN, ancestor=ancestor, node=node_id) is not None
+    return database.remembered(_WITHIN, bool, ancestor=ancestor, node=node_id) is not None
 
 
 def subtree_ids(node_id: NodeId) -> pw.Query:
@@ -207,8 +204,7 @@ def find_domain(database: Database, node_id: NodeId, name: str, kind: str) -> Do
 
 def find_proved_domain(database: Database, name: str, kind: str) -> Domain | None:
     """Return the one claim to a domain that was proved."""
-    row = database.row(_PROVED, name=name, kind=kind)
-    return Domain(*row) if row else None
+    return database.remembered(_PROVED, lambda rows: Domain(*rows[0]), name=name, kind=kind)
 
 
 def list_domains(database: Database, node_id: NodeId) -> list[Domain]:
@@ -230,6 +226,14 @@ def prove_domain(database: Database, domain_id: str, now: Instant) -> None:
 def delete_domain(database: Database, domain_id: str) -> None:
     """Remove a claim."""
     database.write(_DELETE_DOMAIN, id=domain_id)
+
+
+def _one(rows: list[Row]) -> Node:
+    return node_of(rows[0])
+
+
+def _all(rows: list[Row]) -> tuple[Node, ...]:
+    return tuple(map(node_of, rows))
 
 
 @lru_cache(maxsize=4096)

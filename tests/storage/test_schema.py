@@ -13,7 +13,7 @@ import pytest
 from gateway.settings import SettingsError
 from gateway.storage import schema, tables
 from gateway.storage.database import Database, DatabaseUnavailable, open_database
-from gateway.storage.tables.table import Table
+from gateway.storage.tables.table import Configuration, Table
 from gateway.wiring import open_house
 from tests.conftest import settings_for
 
@@ -123,4 +123,5 @@ def schema_tables() -> list[type[Table]]:
     """Every class of gateway.storage.tables."""
     for module in pkgutil.iter_modules(tables.__path__):
         importlib.import_module(f"{tables.__name__}.{module.name}")
-    return sorted(Table.__subclasses__(), key=lambda table: table.__name__)
+    kinds = {*Table.__subclasses__(), *Configuration.__subclasses__()} - {Configuration}
+    return sorted(kinds, key=lambda table: table.__name__)

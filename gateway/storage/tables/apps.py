@@ -2,10 +2,10 @@
 
 import peewee as pw
 
-from gateway.storage.tables.table import Table
+from gateway.storage.tables.table import Configuration, Table
 
 
-class RelyingParty(Table):
+class RelyingParty(Configuration):
     """Rows of `relying_party`."""
 
     client_id = pw.TextField(primary_key=True)
@@ -31,7 +31,7 @@ class RelyingParty(Table):
     jwks_uri = pw.TextField()
 
 
-class ClientSecret(Table):
+class ClientSecret(Configuration):
     """Rows of `client_secret`."""
 
     hash = pw.TextField(primary_key=True)
@@ -40,7 +40,7 @@ class ClientSecret(Table):
     expires_at = pw.BigIntegerField(null=True)
 
 
-class SigningKey(Table):
+class SigningKey(Configuration):
     """Rows of `signing_key`."""
 
     kid = pw.TextField(primary_key=True)

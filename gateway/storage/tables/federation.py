@@ -2,10 +2,10 @@
 
 import peewee as pw
 
-from gateway.storage.tables.table import Table
+from gateway.storage.tables.table import Configuration, Table
 
 
-class IdentityProvider(Table):
+class IdentityProvider(Configuration):
     """Rows of `identity_provider`."""
 
     id = pw.TextField(primary_key=True)

@@ -2,7 +2,7 @@
 
 import peewee as pw
 
-from gateway.storage.tables.table import Table
+from gateway.storage.tables.table import Configuration, Table
 
 
 class Installation(Table):
@@ -12,7 +12,7 @@ class Installation(Table):
     value = pw.TextField()
 
 
-class Namespace(Table):
+class Namespace(Configuration):
     """Rows of `namespace`."""
 
     id = pw.TextField(primary_key=True)
@@ -20,7 +20,7 @@ class Namespace(Table):
     created_at = pw.BigIntegerField()
 
 
-class Node(Table):
+class Node(Configuration):
     """Rows of `node`."""
 
     id = pw.TextField(primary_key=True)
@@ -42,7 +42,7 @@ class Node(Table):
     created_at = pw.BigIntegerField()
 
 
-class NodeAncestry(Table):
+class NodeAncestry(Configuration):
     """Rows of `node_ancestry`."""
 
     ancestor = pw.TextField()
@@ -55,7 +55,7 @@ class NodeAncestry(Table):
         primary_key = pw.CompositeKey("ancestor", "descendant")
 
 
-class Domain(Table):
+class Domain(Configuration):
     """Rows of `domain`."""
 
     id = pw.TextField(primary_key=True)

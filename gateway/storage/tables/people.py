@@ -2,7 +2,7 @@
 
 import peewee as pw
 
-from gateway.storage.tables.table import Table
+from gateway.storage.tables.table import Configuration, Table
 
 
 class Account(Table):
@@ -111,7 +111,7 @@ class Membership(Table):
         primary_key = pw.CompositeKey("account", "node")
 
 
-class Role(Table):
+class Role(Configuration):
     """Rows of `role`."""
 
     id = pw.TextField(primary_key=True)
@@ -125,7 +125,7 @@ class Role(Table):
     created_at = pw.BigIntegerField()
 
 
-class RoleApp(Table):
+class RoleApp(Configuration):
     """Rows of `role_app`."""
 
     role = pw.TextField()
@@ -137,7 +137,7 @@ class RoleApp(Table):
         primary_key = pw.CompositeKey("role", "client_id")
 
 
-class RoleDenial(Table):
+class RoleDenial(Configuration):
     """Rows of `role_denial`."""
 
     role = pw.TextField()

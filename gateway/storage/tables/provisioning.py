@@ -2,10 +2,10 @@
 
 import peewee as pw
 
-from gateway.storage.tables.table import Table
+from gateway.storage.tables.table import Configuration, Table
 
 
-class ScimConnection(Table):
+class ScimConnection(Configuration):
     """Rows of `scim_connection`."""
 
     id = pw.TextField(primary_key=True)
@@ -21,7 +21,7 @@ class ScimConnection(Table):
     disabled_at = pw.BigIntegerField(null=True)
 
 
-class ScimToken(Table):
+class ScimToken(Configuration):
     """Rows of `scim_token`."""
 
     token_hash = pw.TextField(primary_key=True)

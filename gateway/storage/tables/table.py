@@ -17,3 +17,7 @@ class Table(pw.Model):
         """How tables are named."""
 
         table_function = table_name
+
+
+class Configuration(Table):
+    """A table that most requests read and few ever change, so that it is kept in memory (`Database.remembered`)."""
