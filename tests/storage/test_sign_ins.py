@@ -8,7 +8,8 @@ from gateway.services import hand_over
 from gateway.services import sign_in as services
 from gateway.services.context import Context
 from gateway.services.house import House
-from gateway.services.jobs import Runner
+from gateway.services.routines import Clerk
+from gateway.services.sweeping import ROUTINE
 from gateway.storage import sign_ins, sweeping
 from tests.conftest import Clock
 from tests.sign_ins import begin, make_app, make_provider
@@ -35,5 +36,5 @@ def test_the_worker_sweeps_what_is_older_than_a_day(house: House, context: Conte
     begun = begin(context, acme, make_app(context, acme))
     for wait, kept in ((DAY_MS, True), (DAY_MS, False)):
         clock.now = Instant(clock.now + wait)
-        Runner(house, {})._look()
+        Clerk(house, [ROUTINE]).run_due()
         assert (sign_ins.find_parent(context.database, begun.sign_in.id) is not None) == kept
