@@ -165,12 +165,12 @@ def _wrong(context: Context, account: Account | None, code: str, device: str) ->
 
 def _hash(password: str) -> str:
     """Return a password's hash; made before a transaction begins, which would otherwise hold the write lock for its time."""
-    with turns.aside(), _AT_ONCE:
+    with turns.aside(computes=True), _AT_ONCE:
         return _HASHER.hash(password)
 
 
 def _verify(stored_hash: str, password: str) -> bool:
-    with turns.aside(), _AT_ONCE:
+    with turns.aside(computes=True), _AT_ONCE:
         try:
             return _HASHER.verify(stored_hash, password)
         except (VerificationError, InvalidHashError):
