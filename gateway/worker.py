@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 
 from federation.downstream import backchannel
-from gateway.services import sweeping
+from gateway.services import sealing, sweeping
 from gateway.services.house import House
 from gateway.services.jobs import CREW, Handler, Runner
 from gateway.services.routines import Routine
@@ -15,7 +15,7 @@ from gateway.services.sessions import BACKCHANNEL_LOGOUT
 HANDLERS: Mapping[str, Handler] = {BACKCHANNEL_LOGOUT: backchannel.send}
 """Who does which kind of job."""
 
-ROUTINES: Sequence[Routine] = (sweeping.ROUTINE,)
+ROUTINES: Sequence[Routine] = (sweeping.ROUTINE, sealing.ROUTINE)
 """What the house does by itself at intervals, one process at a time (`services.routines`): a room adds its own here."""
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from gateway.cli import command
 from gateway.cli.command import moment, say
 from gateway.domain.admission import TraceStep
+from gateway.domain.audit import AuditRow
 from gateway.services.attempts import Walk
 from gateway.services.explain import Explanation
 from gateway.services.likeness import Lookalike
-from gateway.storage.audit import AuditRow
 from gateway.storage.connections import LogRow
 
 _WAYS = {

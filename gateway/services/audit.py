@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from gateway.domain.audit import AuditRow
 from gateway.domain.nodes import Node
 from gateway.services.context import Context
 from gateway.storage import audit, nodes
-from gateway.storage.audit import AuditRow
 
 
 def list_events(context: Context, node: Node, *, limit: int, correlation_id: str = "") -> Sequence[AuditRow]:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.domain.audit import AuditRow
 from gateway.domain.errors import Refusal, entry_of, filled
 from gateway.domain.values import NodeId
 from gateway.services import likeness, remedies
@@ -14,7 +15,7 @@ from gateway.services.attempts import Walk, walk_of
 from gateway.services.context import Context
 from gateway.services.likeness import Lookalike
 from gateway.storage import audit, connections, nodes
-from gateway.storage.audit import AuditRow, Trace
+from gateway.storage.audit import Trace
 from gateway.storage.connections import LogRow
 
 

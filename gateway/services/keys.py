@@ -1,7 +1,7 @@
 """Signing keys of nodes: made when needed, wrapped at rest, held in memory as objects, rotated with overlap."""
 
 import json
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import cast
 
 from gateway.domain.audit import Event
@@ -10,10 +10,13 @@ from gateway.services import nodes
 from gateway.services.context import Context
 from gateway.storage import keys
 from gateway.storage.keys import StoredKey
+from gateway.tokens.keyring import UnwrapFailed
 from gateway.tokens.signing import KeyCache, SigningAlgorithm, SigningKey, generate_key, load_key
 from gateway.tokens.verification import KeySet, import_key_set
 
 ALGORITHMS: tuple[SigningAlgorithm, ...] = ("RS256", "ES256")
+STATEMENT_ALGORITHM: SigningAlgorithm = "ES256"
+"""By which statements are signed that are no tokens, such as the heads of the audit trail."""
 LEAD_MS = 10 * MINUTE_MS
 """How long a new key is published before it signs: twice as long as verifiers may keep our key set (openid.md 37)."""
 _PURPOSE = "signing key"
@@ -64,6 +67,21 @@ def list_public_keys(context: Context, node_id: NodeId) -> list[dict[str, str]]:
 def verification_keys(context: Context, node_id: NodeId) -> KeySet:
     """Return the node's published keys, ready to verify what came back to us."""
     return _key_set(tuple(key.public_jwk for key in keys.list_published_keys(context.database, node_id, context.now())))
+
+
+def keys_of_statements(context: Context, node_id: NodeId) -> KeySet:
+    """Return the keys that ever signed a node's own statements, to verify what must hold for years.
+
+    Their public halves come out of the wrapped private ones: whoever may write the database but has no secret key cannot put in another.
+    """
+    own = []
+    for stored in keys.list_every_key(context.database, node_id, STATEMENT_ALGORITHM):
+        try:
+            own.append(json.dumps(dict(_CACHE.get(stored.public_jwk, partial(_load, context, stored)).public)))
+        except (UnwrapFailed, ValueError):
+            # What does not unwrap is not ours; whatever names it is then signed by nobody we know.
+            continue
+    return _key_set(tuple(own))
 
 
 @lru_cache(maxsize=256)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import orjson
 
 from gateway.domain.admission import TraceStep
-from gateway.domain.audit import Actor, Event
+from gateway.domain.audit import Actor, AuditRow, Event
 from gateway.domain.values import AccountId, Instant, NodeId
 from gateway.storage.database import Database, Row, Statement, place, places
 from gateway.storage.tables.machinery import AdmissionTrace, Audit, Outbox
@@ -17,6 +17,7 @@ _INSERT_AUDIT = Statement(Audit.insert(places(Audit)))
 _INSERT_OUTBOX = Statement(Outbox.insert(places(Outbox)))
 _INSERT_TRACE = Statement(AdmissionTrace.insert(places(AdmissionTrace)))
 _TRACES = Statement(AdmissionTrace.select().where(AdmissionTrace.correlation_id == place("correlation_id")).order_by(AdmissionTrace.id))
+_AUDIT = Statement(Audit.select().where(Audit.id == place("id")))
 _AUDIT_OF_NODE = Statement(Audit.select().where(Audit.node == place("node")).order_by(Audit.id.desc()).limit(place("limit")))
 _AUDIT_BELOW = Statement(
     Audit.select()
@@ -43,28 +44,6 @@ class Trace:
     provider: str | None
     client_id: str | None
     chain: tuple[TraceStep, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AuditRow:
-    """One audit event as read back."""
-
-    id: str
-    node: NodeId
-    at: Instant
-    actor_kind: str
-    actor: str
-    channel: str
-    action: str
-    target_kind: str
-    target: str
-    outcome: str
-    code: str
-    correlation_id: str
-    address: str
-    detail: str
-    salt: str
-    leaf: int | None
 
 
 def insert_audit(
@@ -117,6 +96,12 @@ def insert_trace(database: Database, trace: Trace) -> None:
 def list_traces(database: Database, correlation_id: str) -> list[Trace]:
     """Return the chains under a correlation id, in the order they were walked."""
     return [_trace(row) for row in database.rows(_TRACES, correlation_id=correlation_id)]
+
+
+def find_audit(database: Database, row_id: str) -> AuditRow | None:
+    """Return an event by its id."""
+    row = database.row(_AUDIT, id=row_id)
+    return AuditRow(*row) if row else None
 
 
 def list_audit(database: Database, node_id: NodeId, *, limit: int) -> Sequence[AuditRow]:

@@ -42,6 +42,9 @@ _PUBLISHED = Statement(
     .where((KeyTable.node == place("node")) & (KeyTable.published_until.is_null() | (KeyTable.published_until > place("now"))))
     .order_by(KeyTable.created_at)
 )
+_EVERY = Statement(
+    KeyTable.select(*_COLUMNS).where((KeyTable.node == place("node")) & (KeyTable.alg == place("alg"))).order_by(KeyTable.created_at)
+)
 _INSERT = Statement(KeyTable.insert(places(KeyTable)))
 _RETIRE = Statement(
     KeyTable.update({KeyTable.retired_at: place("at"), KeyTable.published_until: place("published_until")}).where(
@@ -59,6 +62,11 @@ def find_signing_key(database: Database, node_id: NodeId, alg: str, now: Instant
 def list_published_keys(database: Database, node_id: NodeId, now: Instant) -> list[StoredKey]:
     """Return the keys that verifiers may still need, oldest first."""
     return [StoredKey(*row) for row in database.rows(_PUBLISHED, node=node_id, now=now)]
+
+
+def list_every_key(database: Database, node_id: NodeId, alg: str) -> list[StoredKey]:
+    """Return the keys of an algorithm that a node ever had, the oldest first: what they signed may have to be verified years later."""
+    return [StoredKey(*row) for row in database.rows(_EVERY, node=node_id, alg=alg)]
 
 
 def insert_key(database: Database, key: StoredKey) -> None:

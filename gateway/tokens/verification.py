@@ -206,6 +206,16 @@ def verify_client_assertion(
     return VerifiedAssertion(client_id, rules.require_text(signed.claims, "jti"), expires_at)
 
 
+def verify_statement(unverified_statement: str, *, typ: str, issuer: str, keys: KeySet, algorithms: frozenset[str]) -> Mapping[str, object]:
+    """Return what one of our own statements of type `typ` says that is no token, such as a head of the audit trail.
+
+    It has no end, and says nothing about who gave it to us. Raises TokenRejected.
+    """
+    signed = _verify_signature(unverified_statement, keys, require_algorithms(algorithms), frozenset({typ}))
+    rules.require_issuer(signed.claims, issuer)
+    return signed.claims
+
+
 def read_unverified_subject(unverified_token: str) -> str:
     """Return whom a token claims to speak of, to find the keys to verify it with; empty where it says nothing. It proves nothing."""
     if len(unverified_token) > MAX_TOKEN_LENGTH or unverified_token.count(".") != 2:  # noqa: PLR2004 -- the dots of header.payload.signature
