@@ -15,7 +15,8 @@ from gateway.services.context import Urls
 from gateway.services.house import House
 from gateway.settings import Settings, SettingsError
 from gateway.storage import nodes, schema
-from gateway.storage.database import Database, DatabaseUnavailable, open_database
+from gateway.storage.database import Database, DatabaseUnavailable
+from gateway.storage.engines import open_database
 from gateway.tokens.keyring import KeyRing, UnwrapFailed
 
 _KEY_FILE = "secret-keys"

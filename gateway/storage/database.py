@@ -1,40 +1,36 @@
-"""The one way to the database: statements compiled once, transactions that begin by taking the write lock.
+"""The one way to the database: statements compiled once, and transactions that hold what they read in order to write.
 
 peewee builds SQL text anew for each query, about 115 microseconds of it; a `Statement` is built once from peewee's query builder with
-named places for its values, compiled once for each engine, and then only bound.
+named places for its values, compiled once for each engine, and then only bound. What engines do differently stands in
+`engine_sqlite` and `engine_postgres`; `engines.open_database` chooses. Nobody else asks which one it is (ADR 10).
 """
 
-import sqlite3
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import peewee as pw
 
 from gateway.storage.tables.machinery import Generation
 from gateway.storage.tables.table import Configuration, Table
-from gateway.storage.writer import Writer
 
 Row = tuple[Any, ...]
 Made = TypeVar("Made")
-
-_UNAVAILABLE = (pw.OperationalError, pw.DatabaseError, pw.InternalError, sqlite3.DatabaseError)
-"""Locked, full, read-only and gone; a file that is no database; a damaged one."""
-
-_STATEMENTS_KEPT = 512
-"""Prepared statements of a connection: all that the house has."""
-
+_Result = TypeVar("_Result")
 
 _REMEMBERED = 10_000
 """Answers about the configuration that are kept."""
 
-_MAPPED_BYTES = 256 * 1024 * 1024
-_CHECKPOINT_PAGES = 4000
-"""Pages of the log after which a commit carries them over: a hot page is then written once for many changes."""
+_ATTEMPTS = 4
+"""How often an act is tried that others stand in the way of."""
+
+JOBS = "jobs"
+"""The topic of jobs that were queued."""
 
 
-class _Place(str):
+class Place(str):
     """The name of a value that is bound when the statement runs."""
 
     __slots__ = ()
@@ -42,7 +38,7 @@ class _Place(str):
 
 def place(name: str) -> pw.Value:
     """Return a named place for a value in a query."""
-    return pw.Value(_Place(name), converter=False)
+    return pw.Value(Place(name), converter=False)
 
 
 def places(model: type[pw.Model]) -> dict[pw.Field, pw.Value]:
@@ -56,6 +52,10 @@ class Duplicate(Exception):
 
 class DatabaseUnavailable(Exception):
     """The database cannot serve now: locked, full, read-only, gone or damaged. `str()` is one line for the log."""
+
+
+class Conflict(DatabaseUnavailable):
+    """Another transaction stood in the way of this one, which is undone; begun again it may well succeed (`Database.transact`)."""
 
 
 class Bell:
@@ -79,16 +79,34 @@ class Bell:
             return rung
 
 
-class _Thread(threading.local):
+class Answer(Protocol):
+    """What a statement gave: a cursor of whatever engine."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows there are, or were touched."""
+
+    def fetchone(self) -> Any:  # noqa: ANN401 -- rows are as drivers type them
+        """Return the next row, or None."""
+
+    def fetchall(self) -> list[Any]:
+        """Return all rows that are left."""
+
+
+class Thread(threading.local):
     """What each thread has open."""
 
     def __init__(self) -> None:
-        self.reading: sqlite3.Connection | None = None
-        """The thread's own connection, once it has one."""
-        self.writing: sqlite3.Connection | None = None
-        """The writing connection, while this thread holds a transaction."""
+        self.reading: Any = None
+        """The thread's own connection, where the engine gives each thread one."""
+        self.writing: Any = None
+        """The connection of the open transaction."""
         self.acts: list[Callable[[], None]] = []
         """What is done once the open transaction is committed."""
+        self.topics: dict[tuple[str, str], None] = {}
+        """What every process is told then, each thing once."""
+        self.held: set[tuple[object, ...]] = set()
+        """What the open transaction holds already."""
         self.looking = False
         """Whether a request is being answered, so that what was remembered may serve (`Database.look`)."""
         self.generation: int | None = None
@@ -97,19 +115,21 @@ class _Thread(threading.local):
         """Whether the open transaction changed the configuration."""
 
 
-def _writes(query: pw.Query) -> bool:
-    return isinstance(query, pw.Insert | pw.Update | pw.Delete)
-
-
 class Statement:
     """One query, built once; see the module's first lines."""
 
-    __slots__ = ("configures", "notes_use", "query", "writes")
+    __slots__ = ("configures", "hold", "notes_use", "query", "writes")
 
-    def __init__(self, query: pw.Query, *, notes_use: bool = False) -> None:
-        """Keep `query`, whose values are places or constants; with `notes_use` it notes a use, by which nobody decides."""
+    def __init__(self, query: pw.Query, *, hold: bool = False, notes_use: bool = False) -> None:
+        """Keep `query`, whose values are places or constants; with `notes_use` it notes a use, by which nobody decides.
+
+        With `hold`, a transaction that reads by it holds the rows of the query's own table until its end: nobody else changes them, or
+        holds them, meanwhile, and what is read is what is there. For whoever reads in order to write. Rows of joined tables stay free.
+        Outside of a transaction it only reads.
+        """
         self.query = query
-        self.writes = _writes(query)
+        self.writes = isinstance(query, pw.Insert | pw.Update | pw.Delete)
+        self.hold = hold
         self.notes_use = notes_use
         self.configures = self.writes and not notes_use and issubclass(getattr(query, "model", Table), Configuration)
         """Whether it changes what `Database.remembered` keeps."""
@@ -119,17 +139,18 @@ _GENERATION = Statement(Generation.select(Generation.value))
 _NEXT_GENERATION = Statement(Generation.update({Generation.value: Generation.value + 1}))
 
 
-class Database:
-    """One database. Each thread keeps a connection to read by, and all write by one; text is the only type besides integers and null."""
+class Database(ABC):
+    """One database; text is the only type besides integers and null. Safe for all threads of a process."""
 
-    def __init__(self, engine: pw.SqliteDatabase, writer: Writer) -> None:
-        """Take the engine and the writer that `open_database` made."""
+    name: ClassVar[str]
+    """The engine's name, for people."""
+
+    def __init__(self, engine: pw.Database) -> None:
+        """Take the engine by which peewee compiles queries."""
         self.engine = engine
-        self.writer = writer
-        self.jobs_bell = Bell()
-        """Rung after a commit that queued a job."""
-        self._thread = _Thread()
-        self._compiled: dict[Statement, tuple[str, tuple[Any, ...]]] = {}
+        self._jobs_bell = Bell()
+        self._thread = Thread()
+        self._followers: dict[str, list[Callable[[str], None]]] = {JOBS: [lambda _: self._jobs_bell.ring()]}
         self._remembered: dict[tuple[Any, ...], tuple[int, Any]] = {}
 
     def look(self) -> None:
@@ -184,7 +205,8 @@ class Database:
     def write(self, statement: Statement, /, **values: Any) -> int:
         """Run `statement` and return how many rows it touched.
 
-        Raises Duplicate if a row with the same unique key exists.
+        Raises Duplicate if a row with the same unique key exists. An insert leaves its transaction whole then; a change does not, and
+        whoever catches the error of one has to let the transaction fail.
         """
         if self._thread.writing is None:
             with self.transaction():
@@ -194,38 +216,30 @@ class Database:
 
     def write_many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run `statement` once for each mapping of values, all or none."""
-        sql, layout = self._parsed(statement)
-        bound = [[values[part] if part.__class__ is _Place else part for part in layout] for values in rows]
-        with self.transaction():
-            self._thread.configures |= statement.configures
-            try:
-                self._connection().executemany(sql, bound)
-            except sqlite3.Error as error:
-                raise _told(error) from error
-
-    def select(self, query: pw.Query) -> list[Row]:
-        """Run a query that was built for this one call, such as a search."""
-        if self._thread.writing is None and _writes(query):
+        if rows:
             with self.transaction():
-                return self.select(query)
-        sql, values = self.engine.get_sql_context().parse(query)
-        with _translated():
-            found: list[Row] = self._connection().execute(sql, values).fetchall()
-        return found
+                self._note(statement)
+                self._run_many(statement, rows)
 
+    @abstractmethod
+    def select(self, query: pw.Query) -> list[Row]:
+        """Run a query that was built for this one call, such as a search; one that writes does so in a transaction."""
+
+    @abstractmethod
     def script(self, sql: str) -> list[Row]:
-        """Run one statement of a migration and return its rows, if it has any."""
-        with _translated():
-            if self._thread.writing is not None:
-                return self._thread.writing.execute(sql).fetchall()
-            with self.writer.alone() as engine:
-                found: list[Row] = engine.connection().execute(sql).fetchall()
-                return found
+        """Run one statement of a migration and return its rows, if it has any; outside of a transaction where none is open."""
 
+    @abstractmethod
     def has_table(self, name: str) -> bool:
         """Return whether the database has a table."""
-        with _translated():
-            return bool(self.engine.table_exists(name))
+
+    @abstractmethod
+    def in_own_words(self, sql: str) -> str:
+        """Return a statement of a migration in the engine's words."""
+
+    @abstractmethod
+    def list_faults(self) -> list[str]:
+        """Return what the engine finds wrong with the database's own state, a line each; empty if it is sound."""
 
     @property
     def holds_transaction(self) -> bool:
@@ -236,15 +250,18 @@ class Database:
     def transaction(self) -> Iterator[None]:
         """Hold one writing transaction: all or nothing. Inside another it joins that one.
 
-        It takes the write lock first: a transaction that reads and then writes would otherwise fail under load. When it ends, what was
-        written is on the disk.
+        Others may write meanwhile, but nothing that this one holds: what is read in order to write is read by a `Statement` that holds,
+        or held before (`hold`, `hold_name`). On SQLite a transaction holds everything. When it ends, what was written is on the disk.
+        Raises Conflict where others stood in the way; `transact` tries again then.
         """
         thread = self._thread
         if thread.writing is not None:
             yield
             return
         thread.acts.clear()
-        with _translated(), self.writer.transaction() as connection:
+        thread.topics.clear()
+        thread.held.clear()
+        with self._translated(), self._writing() as connection:
             thread.writing, thread.generation, thread.configures = connection, None, False
             try:
                 yield
@@ -258,6 +275,38 @@ class Database:
         for act in due:
             act()
 
+    def transact(self, act: Callable[[], _Result]) -> _Result:
+        """Do `act` in a transaction and return its result; where others stood in the way it is done again from the start, a few times.
+
+        `act` must bear that: what it changes outside of the database does not come back. Inside a transaction it joins that one.
+        """
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                with self.transaction():
+                    return act()
+            except Conflict:
+                if self.holds_transaction or not left:
+                    raise
+        message = "unreachable: the last attempt raises or returns"
+        raise AssertionError(message)
+
+    def hold(self, statement: Statement, /, **values: Any) -> None:
+        """Hold the rows of a holding statement for the transaction that is open, unless it holds them already.
+
+        In which order things are held decides whether two transactions can wait for one another: names first, then groups, then an
+        account, then what hangs on it.
+        """
+        if self._thread.writing is not None:
+            self._hold(statement, values)
+
+    def hold_name(self, *name: str) -> None:
+        """Hold a name for the transaction that is open: of all who hold the same one, each waits for the one before.
+
+        For rules that no row and no unique index stand for: an address that must be free, a key that is made once.
+        """
+        if self._thread.writing is not None:
+            self._hold_name(name)
+
     def after_commit(self, act: Callable[[], None]) -> None:
         """Do `act` once the transaction that is open is committed, never if it is rolled back; at once where none is open."""
         if self._thread.writing is not None:
@@ -265,86 +314,76 @@ class Database:
         else:
             act()
 
+    def changed(self, topic: str, detail: str = "") -> None:
+        """Tell whoever follows `topic` that what `detail` names has changed, once the transaction that is open is committed.
+
+        Followers in this process are told before the transaction's caller goes on. On PostgreSQL those of other processes are told too,
+        within milliseconds, in the order of commits; a process that lost its connection is told of everything when it has it again. On
+        SQLite no other process hears of it: whoever needs that looks from time to time as well.
+        """
+        topics = self._thread.topics
+        if self._thread.writing is None:
+            with self.transaction():
+                self.changed(topic, detail)
+        elif (topic, detail) not in topics:
+            topics[topic, detail] = None
+            self._thread.acts.append(lambda: self._tell(topic, detail))
+
+    def when_changed(self, topic: str, act: Callable[[str], None]) -> None:
+        """Call `act` with the detail at every change of `topic` from now on; with an empty detail anything of it may have changed.
+
+        It may be called without cause, twice, and by any thread; it must be quick and must not raise. This process listens to others
+        from the first call on.
+        """
+        self._followers.setdefault(topic, []).append(act)
+        self._listen()
+
+    @property
+    def jobs_bell(self) -> Bell:
+        """Return what is rung after a commit that queued a job, in whatever process as far as the engine tells."""
+        self._listen()
+        return self._jobs_bell
+
+    @abstractmethod
     def close(self) -> None:
-        """Close this thread's connection, and the writing one until it is wanted again."""
-        self._thread.reading = None
-        if not self.engine.is_closed():
-            self.engine.close()
-        with _translated():
-            self.writer.close()
+        """Close what this thread has open, and what all threads share until it is wanted again."""
 
-    def _connection(self) -> sqlite3.Connection:
-        """Return the connection on which this thread reads: inside a transaction that one, so that it sees what it wrote."""
-        thread = self._thread
-        if thread.writing is not None:
-            return thread.writing
-        if thread.reading is None:
-            thread.reading = self.engine.connection()
-        return thread.reading
+    @abstractmethod
+    def _run(self, statement: Statement, values: Mapping[str, Any]) -> Answer:
+        """Run a statement and return a cursor with all its rows at hand."""
 
-    def _run(self, statement: Statement, values: Mapping[str, Any]) -> sqlite3.Cursor:
-        sql, layout = self._compiled.get(statement) or self._parsed(statement)
-        if statement.writes:
-            if statement.configures:
-                self._thread.configures = True
-            elif statement.notes_use:
-                self.after_commit(self._remembered.clear)
-        try:
-            # peewee's own execute costs more than SQLite's answer to a small question.
-            return self._connection().execute(sql, [values[part] if part.__class__ is _Place else part for part in layout])
-        except sqlite3.Error as error:
-            raise _told(error) from error
+    @abstractmethod
+    def _run_many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run a statement for each of the rows, in the transaction that is open."""
 
-    def _parsed(self, statement: Statement) -> tuple[str, tuple[Any, ...]]:
-        compiled = self._compiled.get(statement)
-        if compiled is None:
-            sql, layout = self.engine.get_sql_context().parse(statement.query)
-            compiled = self._compiled[statement] = (sql, tuple(layout))
-        return compiled
+    @abstractmethod
+    def _writing(self) -> AbstractContextManager[Any]:
+        """Return the context of a transaction, which gives its connection."""
 
+    @abstractmethod
+    def _translated(self) -> AbstractContextManager[None]:
+        """Return the context in which the engine's errors become ours."""
 
-def _told(error: sqlite3.Error) -> Exception:
-    """Return what the engine's error means."""
-    if isinstance(error, sqlite3.IntegrityError):
-        return Duplicate(str(error)) if "unique" in str(error).casefold() else pw.IntegrityError(str(error))
-    return DatabaseUnavailable(str(error)) if isinstance(error, _UNAVAILABLE) else error
+    @abstractmethod
+    def _hold(self, statement: Statement, values: Mapping[str, Any]) -> None:
+        """Hold rows; see `hold`."""
 
+    @abstractmethod
+    def _hold_name(self, name: tuple[str, ...]) -> None:
+        """Hold a name; see `hold_name`."""
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Raise the engine's operational errors as DatabaseUnavailable."""
-    try:
-        yield
-    except pw.IntegrityError:
-        # A broken rule of a table is a bug, not a database that is away.
-        raise
-    except _UNAVAILABLE as error:
-        raise DatabaseUnavailable(str(error)) from error
+    @abstractmethod
+    def _listen(self) -> None:
+        """Begin to hear of what other processes change, unless it has begun."""
 
+    def _note(self, statement: Statement) -> None:
+        """Note that a writing statement runs: it may change what `remembered` keeps."""
+        if statement.configures:
+            self._thread.configures = True
+        elif statement.notes_use:
+            self.after_commit(self._remembered.clear)
 
-def open_database(url: str) -> Database:
-    """Return the database that `sqlite:///<path>` names.
-
-    SQLite runs in WAL with `synchronous=FULL`: what was acknowledged survives a power cut (decisions.md 41).
-
-    Raises ValueError for another scheme.
-    """
-    scheme, separator, path = url.partition(":///")
-    if scheme != "sqlite" or not separator or not path:
-        message = "only sqlite:///<path> is served"
-        raise ValueError(message)
-    # The patience comes first: going over to WAL takes a lock too, and several processes may open a fresh database at once.
-    pragmas = {
-        "busy_timeout": 15_000,
-        "journal_mode": "wal",
-        "synchronous": "full",
-        "foreign_keys": 1,
-        "cache_size": -32_000,
-        # Every commit empties the caches of all other connections; what is mapped is read again without a call for each page.
-        "mmap_size": _MAPPED_BYTES,
-        "wal_autocheckpoint": _CHECKPOINT_PAGES,
-    }
-    settings: dict[str, Any] = {"pragmas": pragmas, "timeout": 15, "cached_statements": _STATEMENTS_KEPT}
-    # Threads use the one writing connection in turn, under the writer's lock.
-    writing = pw.SqliteDatabase(path, **settings, thread_safe=False, check_same_thread=False)
-    return Database(pw.SqliteDatabase(path, **settings), Writer(writing))
+    def _tell(self, topic: str, detail: str) -> None:
+        """Tell the followers in this process."""
+        for follower in tuple(self._followers.get(topic, ())):
+            follower(detail)

@@ -8,7 +8,7 @@ from typing import Any
 import peewee as pw
 
 from gateway.domain.values import Instant, NodeId
-from gateway.storage.database import Database, Statement, place, places
+from gateway.storage.database import JOBS, Database, Statement, place, places
 from gateway.storage.tables.machinery import Job as JobTable
 
 _INSERT = Statement(JobTable.insert(places(JobTable)).on_conflict_ignore())
@@ -110,7 +110,7 @@ def insert_job(
         finished_at=None,
         correlation_id=correlation_id,
     )
-    database.after_commit(database.jobs_bell.ring)
+    database.changed(JOBS)
 
 
 def claim_jobs(

@@ -11,7 +11,7 @@ from gateway.domain.nodes import Node
 from gateway.services import connections, nodes
 from gateway.services.context import Context
 from gateway.storage import audit
-from gateway.storage.database import Database, DatabaseUnavailable
+from gateway.storage.database import DatabaseUnavailable
 from tests.conftest import Clock
 from tests.scim.people import (
     CORE_USER_URN,
@@ -355,9 +355,9 @@ def test_a_directory_gets_no_html_where_not_even_the_tenant_can_be_looked_for(cl
     assert int(answer.headers["Retry-After"]) > 0
 
 
-def test_a_database_that_cannot_serve_is_503_with_retry_after(entra: People) -> None:
+def test_a_database_that_cannot_serve_is_503_with_retry_after(context: Context, entra: People) -> None:
     user = entra.create()["id"]
-    with broken(Database, "_run", DatabaseUnavailable("disk I/O error")):
+    with broken(type(context.database), "_run", DatabaseUnavailable("disk I/O error")):
         for answer in (entra.get(user), entra.post(person("new@acme.example"))):
             refused(answer, 503, code="E_Unavailable")
             assert int(answer.headers["Retry-After"]) > 0

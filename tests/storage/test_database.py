@@ -9,7 +9,8 @@ from pathlib import Path
 import peewee as pw
 import pytest
 
-from gateway.storage.database import Database, DatabaseUnavailable, Duplicate, Statement, open_database, place
+from gateway.storage.database import Database, DatabaseUnavailable, Duplicate, Statement, place
+from gateway.storage.engines import open_database
 from gateway.storage.tables.nodes import Installation
 
 INSERT = Statement(Installation.insert({Installation.name: place("name"), Installation.value: place("value")}))

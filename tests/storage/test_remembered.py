@@ -5,7 +5,7 @@ import pytest
 from gateway.domain.nodes import Node
 from gateway.services.house import House
 from gateway.storage import nodes
-from gateway.storage.database import open_database
+from gateway.storage.engines import open_database
 
 
 def _renamed(node: Node, name: str) -> Node:

@@ -12,7 +12,8 @@ import pytest
 
 from gateway.settings import SettingsError
 from gateway.storage import schema, tables
-from gateway.storage.database import Database, DatabaseUnavailable, open_database
+from gateway.storage.database import Database, DatabaseUnavailable
+from gateway.storage.engines import open_database
 from gateway.storage.tables.table import Configuration, Table
 from gateway.wiring import open_house
 from tests.conftest import settings_for
@@ -22,7 +23,7 @@ PROCESSES = 6
 MIGRATE = """
 import sys
 from gateway.storage import schema
-from gateway.storage.database import open_database
+from gateway.storage.engines import open_database
 
 database = open_database(sys.argv[1])
 sys.stdin.readline()
