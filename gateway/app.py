@@ -8,6 +8,7 @@ from flask import Blueprint, Flask
 from federation.downstream import blueprint as downstream
 from federation.upstream import blueprint as upstream
 from gateway.http.headers import Headers
+from gateway.http.journal import Journal
 from gateway.http.requests import EXTENSION
 from gateway.http.tenancy import Tenancy, require_known_host
 from gateway.http.turns import Turns
@@ -43,7 +44,7 @@ def build_app(house: House) -> Flask:
     for door in _doors():
         app.register_blueprint(door)
     web_errors.register(app)
-    app.wsgi_app = Turns(Tenancy(Headers(Door(app.wsgi_app)), house))  # type: ignore[method-assign]  # Flask's documented way to wrap
+    app.wsgi_app = Journal(Turns(Tenancy(Headers(Door(app.wsgi_app)), house)), house)  # type: ignore[method-assign]  # Flask's documented way to wrap
     return app
 
 

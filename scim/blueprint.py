@@ -6,7 +6,7 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
 from gateway.domain.errors import Refusal
-from gateway.http import endpoints, requests
+from gateway.http import endpoints, journal, requests
 from scim import errors
 
 strangers = Blueprint("scim", __name__)
@@ -37,5 +37,6 @@ def _refuse_unroutable() -> Response | None:
 
 @strangers.errorhandler(Refusal)
 def _refused(refusal: Refusal) -> Response:
+    journal.tell_refusal(request.environ, refusal)
     answer = errors.answer_of(refusal, requests.correlation_id())
     return Response(answer.body, answer.status, answer.headers, content_type="application/scim+json")

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Request
 
 from gateway.domain.audit import Channel
 from gateway.domain.errors import Refusal
-from gateway.http import endpoints, requests, tenancy
+from gateway.http import endpoints, journal, requests, tenancy
 from gateway.storage.database import DatabaseUnavailable
 from scim import authentication, errors, serving
 from scim.exchange import BODY_LIMIT, Answer, Exchange
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _BASE = f"{endpoints.SCIM}/"
+_DOOR = "scim"
 _MEDIA_TYPE = ("Content-Type", "application/scim+json")
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
@@ -46,6 +47,8 @@ class Door:
         if not _is_below(environ, path):
             return self._app(environ, start_response)
         answer = _told(lambda: self._answer(environ, path.removeprefix(_BASE)), environ[tenancy.CORRELATION])
+        if answer.refusal is not None:
+            journal.tell_refusal(environ, answer.refusal)
         headers = [*answer.headers.items()]
         if answer.body:
             headers += (_MEDIA_TYPE, ("Content-Length", str(len(answer.body))))
@@ -54,10 +57,11 @@ class Door:
 
     def _answer(self, environ: "WSGIEnvironment", path: str) -> Answer:
         started = time.perf_counter_ns()
-        tenancy.require_no_fault(environ)
-        exchange = _exchange(environ)
         # As WSGI has it, the bytes of a path are kept as Latin-1 (PEP 3333).
         route = route_of(path.encode("latin-1").decode(errors="replace"))
+        journal.tell_place(environ, _DOOR, _BASE + route.template)
+        tenancy.require_no_fault(environ)
+        exchange = _exchange(environ)
         call = Call(route, environ["REQUEST_METHOD"], environ.get("CONTENT_TYPE", ""), _reader(environ), started)
         return serving.serve(exchange, call, self._state)
 

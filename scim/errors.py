@@ -32,7 +32,7 @@ def answer_of(refusal: Refusal, correlation_id: str, *, headers: Mapping[str, st
         carried["WWW-Authenticate"] = _BEARER[status]
     if refusal.code in {"E_Unavailable", "E_Rate_Limited"}:
         carried["Retry-After"] = str(refusal.data.get("seconds", RETRY_SECONDS))
-    return Answer(status, orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS), carried)
+    return Answer(status, orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS), carried, refusal=refusal)
 
 
 def status_of(refusal: Refusal) -> tuple[int, str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.domain.connections import Connection
+from gateway.domain.errors import Refusal
 from gateway.domain.nodes import Node
 from gateway.domain.schema import JsonObject
 from gateway.services.context import Context
@@ -54,6 +55,8 @@ class Answer:
     """Names of the normaliser's rewrites."""
     detail: Mapping[str, object] = field(default_factory=dict)
     """What changed, never a secret."""
+    refusal: Refusal | None = None
+    """What the request was refused for; None if it was not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,19 @@ _ALLOWED = {
     Kind.UNKNOWN: (),
 }
 
+_TEMPLATES = {
+    (Kind.ROOT, ""): "",
+    (Kind.ROOT_SEARCH, ""): ".search",
+    (Kind.SERVICE_PROVIDER_CONFIG, ""): "ServiceProviderConfig",
+    (Kind.RESOURCE_TYPES, ""): "ResourceTypes",
+    (Kind.SCHEMAS, ""): "Schemas",
+    (Kind.UNSUPPORTED, ""): "<unsupported>",
+    (Kind.UNKNOWN, ""): "<unknown>",
+    **{(Kind.ENDPOINT, endpoint): endpoint for endpoint in ("Users", "Groups")},
+    **{(Kind.SEARCH, endpoint): f"{endpoint}/.search" for endpoint in ("Users", "Groups")},
+    **{(Kind.ONE, endpoint): f"{endpoint}/<id>" for endpoint in ("Users", "Groups")},
+}
+
 _ENDPOINTS = {"users": "Users", "groups": "Groups"}
 _DOCUMENTS = {
     "serviceproviderconfig": Kind.SERVICE_PROVIDER_CONFIG,
@@ -56,6 +69,11 @@ class Route:
     """`Users` or `Groups`."""
     name: str = ""
     """Id of a resource, or name of a schema or resource type."""
+
+    @property
+    def template(self) -> str:
+        """Return the path below the base without what tells one resource from another."""
+        return _TEMPLATES[self.kind, self.endpoint]
 
     @property
     def allowed(self) -> tuple[str, ...]:

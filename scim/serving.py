@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from gateway.domain.connections import ProvisioningEntry
 from gateway.domain.errors import Refusal
 from gateway.domain.schema import JsonObject
+from gateway.metrics import figures
 from gateway.services import credentials
 from gateway.services.connections import Request
 from scim import bodies, discovery, errors, groups, log, parameters, root, users
@@ -49,7 +50,16 @@ class Call:
 
 
 def serve(exchange: Exchange, call: Call, state: State) -> Answer:
-    """Return the answer to a request, a refusal as one too."""
+    """Return the answer to a request, a refusal as one too, and count it."""
+    answer = _answered(exchange, call, state)
+    outcome = answer.refusal.code if answer.refusal else "done"
+    # A method that nobody knows is not told apart: a caller could invent a thousand.
+    operation = _operation(call, answer) if call.method in call.route.allowed else "refused"
+    figures.PROVISIONING.add(exchange.connection.profile, operation, outcome)
+    return answer
+
+
+def _answered(exchange: Exchange, call: Call, state: State) -> Answer:
     try:
         state.rate.require(exchange.connection, exchange.context.now())
         _require_place(call)
@@ -140,10 +150,14 @@ def _refused(exchange: Exchange, call: Call, state: State, refusal: Refusal) -> 
     return answer
 
 
+def _operation(call: Call, answer: Answer) -> str:
+    return answer.operation or call.route.operation(call.method)
+
+
 def _request(exchange: Exchange, call: Call, answer: Answer, *, code: str = "") -> Request:
     entry = ProvisioningEntry(
         connection=exchange.connection.id,
-        operation=answer.operation or call.route.operation(call.method),
+        operation=_operation(call, answer),
         target=answer.target or call.route.name[:128],
         status=answer.status,
         code=code,

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from flask import Response, render_template
+from flask import Response, render_template, request
 
 from federation.downstream import ready
 from federation.errors import describe, error_of, error_uri, plain
 from gateway.domain.errors import Refusal
 from gateway.domain.nodes import Node
 from gateway.domain.relying_party import AuthorizationRequest
-from gateway.http import headers, requests
+from gateway.http import headers, journal, requests
 
 MODES = ("query", "form_post")
 
@@ -47,11 +47,13 @@ def with_code(destination: Destination, code: str) -> Response:
 
 def with_error(destination: Destination, error: str, description: str) -> Response:
     """Answer with an OAuth error."""
+    journal.tell_error(request.environ, error, description)
     return _answer(destination, {"error": error, "error_description": plain(f"{description} Correlation {requests.correlation_id()}")})
 
 
 def with_refusal(destination: Destination, code: str, correlation_id: str) -> Response:
     """Answer with what the catalogue says an app is told of a code; the person's values stay here, and so do codes for nobody."""
+    journal.tell_refusal(request.environ, Refusal(code))
     refusal = Refusal(code).disclosed()
     told = {
         "error": error_of(refusal),

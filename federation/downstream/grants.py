@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from authlib.oauth2.rfc6749 import ClientMixin, InvalidGrantError, InvalidRequestError, InvalidScopeError, OAuth2Error, TokenMixin, grants
 from authlib.oauth2.rfc6749.grants import BaseGrant
+from flask import request as http_request
 
 from federation.downstream import tokens
 from federation.downstream.client import PERSONAL_SCOPES, Client
@@ -13,6 +14,7 @@ from federation.downstream.requests import ProviderRequest
 from federation.errors import describe
 from gateway.domain.errors import Refusal
 from gateway.domain.people import Account
+from gateway.http import journal
 from gateway.services import grants as granted
 from gateway.services.grants import GrantRejected, Issued, ScopeWidened, TargetRejected
 
@@ -117,6 +119,7 @@ class RefreshGrant(grants.RefreshTokenGrant):
         except TargetRejected as error:
             raise InvalidTargetError("This resource was not granted.") from error
         except Refusal as refusal:
+            journal.tell_refusal(http_request.environ, refusal)
             raise InvalidGrantError(describe(refusal, self.server.context.correlation_id)) from refusal
         return Redeemed(issued)
 
@@ -156,6 +159,7 @@ class AppGrant(grants.ClientCredentialsGrant):
         try:
             return tokens.issue_for_app(self.server.context, self.server.node, party, scope=scope, resource=resource)
         except Refusal as refusal:
+            journal.tell_refusal(http_request.environ, refusal)
             raise InvalidGrantError(describe(refusal, self.server.context.correlation_id)) from refusal
 
     def save_token(self, token: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from federation.downstream.throttle import TooManyFailures
 from federation.errors import describe, error_of, plain
 from gateway.domain.audit import Channel
 from gateway.domain.errors import Refusal
-from gateway.http import requests, tenancy
+from gateway.http import journal, requests, tenancy
 from gateway.storage.database import DatabaseUnavailable
 
 View = Callable[[], Response]
@@ -31,13 +31,15 @@ def answered_in_json(view: View) -> View:
         try:
             return view()
         except Refusal as refusal:
+            journal.tell_refusal(request.environ, refusal)
             status = refusal.disclosed().entry.page_status
             return error(status, error_of(refusal), describe(refusal, requests.correlation_id()))
         except TooManyFailures as failures:
             response = error(429, "temporarily_unavailable", "Too many failed attempts to authenticate.")
             response.headers["Retry-After"] = str(failures.seconds)
             return response
-        except DatabaseUnavailable:
+        except DatabaseUnavailable as failure:
+            journal.tell_refusal(request.environ, Refusal("E_Unavailable", reason=str(failure)))
             return error(503, "temporarily_unavailable", "The server cannot answer now.")
 
     return answer
@@ -45,6 +47,7 @@ def answered_in_json(view: View) -> View:
 
 def error(status: int, code: str, description: str) -> Response:
     """Return an OAuth error."""
+    journal.tell_error(request.environ, code, description)
     return in_json({"error": code, "error_description": description}, status)
 
 

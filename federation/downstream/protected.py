@@ -8,7 +8,7 @@ from federation.downstream import bearer, tokens
 from federation.downstream.machine import answered_in_json
 from federation.downstream.ready import in_json
 from gateway.domain.audit import Channel
-from gateway.http import requests, tenancy
+from gateway.http import journal, requests, tenancy
 from gateway.services import access
 from gateway.services.people import node_of
 from gateway.tokens.claims import TokenRejected
@@ -36,5 +36,6 @@ def userinfo() -> Response:
 
 def _challenge(status: int, error: str) -> Response:
     """Return a refusal as RFC 6750 §3 wants it: in the header, with no error code where no token came at all."""
+    journal.tell_error(request.environ, error or "no_token")
     challenge = f'Bearer realm="userinfo", error="{error}"' if error else 'Bearer realm="userinfo"'
     return in_json({"error": error or "invalid_token"}, status, [("WWW-Authenticate", challenge)])

@@ -6,6 +6,7 @@ from typing import Any
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Error
 from flask import Response
+from flask import request as http_request
 
 from federation.downstream import client_authentication
 from federation.downstream.client import Client
@@ -17,6 +18,7 @@ from federation.downstream.revocation import Revocation
 from federation.errors import plain
 from gateway.domain.nodes import Node
 from gateway.domain.relying_party import RelyingParty
+from gateway.http import journal
 from gateway.services import relying_parties
 from gateway.services.context import Context
 
@@ -70,6 +72,7 @@ class ProviderServer(AuthorizationServer):
 
     def handle_error_response(self, request: ProviderRequest, error: OAuth2Error) -> Response:  # type: ignore[override]  # noqa: ARG002 -- our own request
         """Return the error with its description cleaned: authlib echoes the caller's words into some."""
+        journal.tell_error(http_request.environ, str(error.error), plain(error.get_error_description()))
         status, body, headers = error(None)
         body = {name: plain(value) if isinstance(value, str) else value for name, value in dict(body).items()}
         if status == _UNAUTHORIZED:

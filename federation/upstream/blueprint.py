@@ -1,6 +1,5 @@
 """The way to an identity provider and back."""
 
-import logging
 from typing import cast
 
 from flask import Blueprint, Response, current_app, jsonify, make_response, redirect, request
@@ -16,7 +15,7 @@ from gateway.domain.identity import IdentityProvider
 from gateway.domain.nodes import Node
 from gateway.domain.relying_party import RelyingParty
 from gateway.domain.sign_in import Path, SignIn, UpstreamLeg
-from gateway.http import cookies, endpoints, requests
+from gateway.http import cookies, endpoints, journal, requests
 from gateway.http.tenancy import current_node
 from gateway.services import admission, identity_providers, relying_parties, sessions, sign_in
 from gateway.services.admission import Attempt
@@ -25,7 +24,6 @@ from gateway.services.house import House
 
 door = Blueprint("upstream", __name__)
 
-_LOG = logging.getLogger(__name__)
 _EXTENSION = "moongate.upstream"
 _PARAMETERS = ("state", "code", "iss", "error", "error_description")
 _MAX_PARAMETER = 8192
@@ -93,10 +91,7 @@ def backchannel_logout(key: str) -> Response:
         provider = identity_providers.get_provider(context, node, key)
         logout.take(_party(context, node, provider), request.form.get("logout_token", ""))
     except Refusal as refusal:
-        _LOG.warning(
-            "a logout token was refused",
-            extra={"fields": {"code": refusal.code, "reason": refusal.reason, "correlation_id": context.correlation_id}},
-        )
+        journal.tell_refusal(request.environ, refusal)
         told = {"error": "invalid_request", "error_description": f"{refusal.code}. Correlation {context.correlation_id}"}
         return make_response(jsonify(told), 400)
     return make_response("", 200)
@@ -141,6 +136,7 @@ def _party(context: Context, node: Node, provider: IdentityProvider) -> Party:
 
 def _recorded(context: Context, node: Node, key: str, refusal: Refusal) -> Refusal:
     """Store the trace of somebody who came without a sign-in of this browser, and return the refusal."""
+    journal.tell_refusal(request.environ, refusal)
     attempt = Attempt(node=node.id, path=Path.FEDERATED)
     admission.record_refusal(context, attempt, _STEPS.get(refusal.code, "protocol"), refusal, {"key": key[:64]})
     return refusal
@@ -148,6 +144,7 @@ def _recorded(context: Context, node: Node, key: str, refusal: Refusal) -> Refus
 
 def _refused(context: Context, node: Node, attempt: SignIn, provider: IdentityProvider | None, refusal: Refusal) -> Response:
     """Store a refusal with its trace and go to the dispatcher, which shows it with a way on."""
+    journal.tell_refusal(request.environ, refusal)
     refused = Attempt(node=node.id, path=Path.FEDERATED, provider=provider, client=_client_of(context, node, attempt))
     detail = {"provider": provider.key, "issuer": provider.issuer} if provider else {}
     admission.record_refusal(context, refused, _STEPS.get(refusal.code, "protocol"), refusal, detail)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from flask import request
 
+from gateway import logs
 from gateway.domain.errors import Refusal
 from gateway.domain.nodes import Node
 from gateway.domain.values import NodeId, new_correlation_id
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 NODE = "moongate.node"
 NODE_ID = "moongate.node_id"
+SLUG = "moongate.slug"
 CORRELATION = "moongate.correlation"
 HOST_KNOWN = "moongate.host_known"
 FAULT = "moongate.fault"
@@ -40,11 +42,12 @@ class Tenancy:
         self._app = app
         self._house = house
         self._own_host = urlsplit(house.settings.public_url).netloc.lower()
-        self._known: dict[tuple[str, str], tuple[NodeId, str]] = {}
+        self._known: dict[tuple[str, str], tuple[NodeId, str, str]] = {}
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Find the node, then let the app answer."""
         environ[HOUSE], environ[CORRELATION] = self._house, new_correlation_id(self._house.entropy)
+        logs.trace(environ[CORRELATION])
         try:
             self._place(environ, _host(environ), environ.get("PATH_INFO", ""))
         except DatabaseUnavailable as error:
@@ -60,18 +63,18 @@ class Tenancy:
         metadata = path.startswith(AUTHORIZATION_SERVER_METADATA)
         found = self._find(host, path.removeprefix(AUTHORIZATION_SERVER_METADATA) if metadata else path)
         if found is not None:
-            environ[NODE_ID], issuer_path = found
+            environ[NODE_ID], issuer_path, environ[SLUG] = found
             environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + issuer_path
             environ["PATH_INFO"] = AUTHORIZATION_SERVER_METADATA if metadata else path[len(issuer_path) :]
         environ[HOST_KNOWN] = (
             found is not None or host == self._own_host or path in _ANY_HOST or nodes.is_issuer_host(self._house.database, host)
         )
 
-    def _find(self, host: str, path: str) -> tuple[NodeId, str] | None:
-        """Return the node below whose issuer the path lies, and that issuer's path.
+    def _find(self, host: str, path: str) -> tuple[NodeId, str, str] | None:
+        """Return the node below whose issuer the path lies, that issuer's path, and the node's slug.
 
-        Which node an issuer names never changes (decisions.md 3), so it is asked for once; what may change of a node is read with each
-        request. An issuer without a path is asked for each time: others may come to lie below it.
+        Which node an issuer names never changes, nor does its slug (decisions.md 3), so it is asked for once; what may change of a node is
+        read with each request. An issuer without a path is asked for each time: others may come to lie below it.
         """
         place = (host, "/".join(path.split("/", nodes.DEEPEST_ISSUER + 1)[: nodes.DEEPEST_ISSUER + 1]))
         known = self._known.get(place)
@@ -79,7 +82,7 @@ class Tenancy:
             node = nodes.find_issuer(self._house.database, host, path)
             if node is None:
                 return None
-            known = (node.id, urlsplit(node.issuer).path)
+            known = (node.id, urlsplit(node.issuer).path, node.slug)
             if known[1]:
                 if len(self._known) >= _PLACES_KEPT:
                     self._known.clear()

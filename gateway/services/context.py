@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from gateway import logs
 from gateway.domain.audit import Actor, Event
 from gateway.domain.values import Clock, Entropy, Instant, NodeId, new_id, new_log_id
 from gateway.storage import audit, jobs
@@ -70,6 +71,7 @@ class Context:
 
     def traced_as(self, correlation_id: str) -> "Context":
         """Return the same surroundings under another correlation id: that of the sign-in it goes on with."""
+        logs.trace(correlation_id)
         return replace(self, correlation_id=correlation_id)
 
     def record(self, event: Event) -> None:

@@ -7,7 +7,7 @@ from werkzeug.exceptions import HTTPException
 
 from gateway.domain.errors import Refusal
 from gateway.domain.values import without_bidi
-from gateway.http import requests
+from gateway.http import journal, requests
 from gateway.http.endpoints import HELP_ERRORS, INTROSPECT, JWKS, OPENID_CONFIGURATION, REVOKE, TOKEN, USERINFO
 from gateway.http.tenancy import find_current_node
 from gateway.storage.database import DatabaseUnavailable
@@ -33,6 +33,7 @@ def register(app: Flask) -> None:
 
 def page(refusal: Refusal) -> Response:
     """Return a refusal in the form that the caller asked for: a page, or a problem document for programs."""
+    journal.tell_refusal(request.environ, refusal)
     shown = refusal.disclosed()
     if _wants_json():
         return _problem(shown)
@@ -42,6 +43,7 @@ def page(refusal: Refusal) -> Response:
 
 def values(refusal: Refusal, *, correlation_id: str = "") -> dict[str, object]:
     """Return what the page of a refusal shows; `correlation_id` is that of the sign-in where there is one, else the request's."""
+    journal.tell_refusal(request.environ, refusal)
     return {
         "entry": refusal.entry,
         "text": str(refusal),

@@ -18,7 +18,7 @@ from gateway.domain.errors import Refusal
 from gateway.domain.nodes import Node
 from gateway.domain.people import typed_login
 from gateway.domain.sign_in import Path, SignIn, Step, next_step
-from gateway.http import cookies, requests
+from gateway.http import cookies, journal, requests
 from gateway.http.endpoints import AUTHORIZE_CONTINUE, AUTHORIZE_RETURN, SIGN_IN, SIGN_IN_RETURN, SIGN_IN_TAKE, below, federation_start
 from gateway.http.forms import require_own_form
 from gateway.http.tenancy import current_node
@@ -226,6 +226,7 @@ def _refused(attempt: Attempt, refusal: Refusal) -> Response:
     tried = admission.Attempt(
         node=attempt.node.id, path=Path.FEDERATED, client=sign_ins.find_app(attempt.context, attempt.node, attempt.sign_in)
     )
+    journal.tell_refusal(request.environ, refusal)
     admission.record_refusal(attempt.context, tried, "provider", refusal, dict(refusal.data))
     sign_ins.refuse(attempt.context, attempt.sign_in, refusal)
     return see_other(below(attempt.node, SIGN_IN, id=attempt.sign_in.id))

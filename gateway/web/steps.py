@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from flask import Response, render_template, request
 
 from gateway.domain.audit import Channel
+from gateway.domain.errors import Refusal
 from gateway.domain.nodes import Node
 from gateway.domain.sign_in import SignIn, Step
-from gateway.http import cookies, requests
+from gateway.http import cookies, journal, requests
 from gateway.http.endpoints import SIGN_IN, below
 from gateway.http.forms import form_token, require_own_form
 from gateway.http.tenancy import current_node
@@ -99,6 +100,8 @@ def leave_for(attempt: Attempt, url: str, *, title: str, label: str, password_li
 
 def page(attempt: Attempt, template: str, values: Mapping[str, object] | None = None, *, status: int = 200) -> Response:
     """Return a page of the attempt; `values` are what the template shows beside node, sign-in and form token."""
+    if values and isinstance(refusal := values.get("refusal"), Refusal):
+        journal.tell_refusal(request.environ, refusal)
     bound = {"node": attempt.node, "sign_in": attempt.sign_in, "form_token": form_token(attempt.secret), "base": attempt.node.issuer}
     return Response(render_template(template, **bound | dict(values or {})), status, mimetype="text/html")
 
