@@ -48,6 +48,8 @@ class RelyingParty:
     """JSON of the app's public keys, where it proves itself by private_key_jwt."""
     jwks_uri: str = ""
     """Where the app publishes them instead."""
+    epoch: int = 0
+    """Raised when the app is switched off: a code made under an older one is dead."""
 
     @property
     def public(self) -> bool:

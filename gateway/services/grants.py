@@ -1,12 +1,15 @@
-"""Grants: a code for an app, redeemed once; refresh tokens rotated, and a replay ends the family (decisions.md 33)."""
+"""Grants: a code for an app, redeemed once; refresh tokens rotated, and a replay ends the family (decisions.md 33).
+
+Nothing is stored for a code: it is the grant itself, sealed, and stored by its redemption (ADR 0015).
+"""
 
 import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from gateway.domain.audit import Event
+from gateway.domain.audit import Actor, ActorKind, Channel, Event
 from gateway.domain.errors import Refusal
 from gateway.domain.nodes import Lifetimes, Node
 from gateway.domain.people import Account, may_stay
@@ -15,10 +18,12 @@ from gateway.domain.sign_in import Path, wants_second_factor
 from gateway.domain.values import SECOND_MS, GrantId, Instant, NodeId, hash_token, new_token
 from gateway.services import admission, nodes
 from gateway.services.admission import Admitted, Attempt
+from gateway.services.codes import make_code, open_code
 from gateway.services.context import Context
 from gateway.storage import grants, sessions
 from gateway.storage import nodes as stored_nodes
-from gateway.storage.grants import Standing, StoredRefreshToken
+from gateway.storage.grants import CodeStanding, Standing, StoredRefreshToken
+from gateway.tokens.codes import Code, digest_of
 
 REFRESH_GRACE_MS = 10 * SECOND_MS
 
@@ -69,24 +74,12 @@ def authorize(
     with context.database.transaction():
         current = sessions.find_session_by_sid(context.database, session.sid)
         if current is None or current.ended_at is not None:
-            # Signed out since the door read the session: a code now would outlive it.
             raise Refusal("E_Session_Expired", reason="the session has ended meanwhile")
-        attempt = Attempt(
-            node=node.id,
-            path=Path.SESSION,
-            client=client,
-            account=session.account,
-            means=session.means,
-            tenant=tenant,
-            preferred=grants.find_last_acting(context.database, session.sid, client.client_id) if "none" in request.prompt else None,
-            may_ask="none" not in request.prompt,
-            step_up=wants_second_factor(request, context.urls.public_url),
-        )
-        outcome = admission.admit(context, attempt)
-        if isinstance(outcome, Admitted) and outcome.due is None and outcome.acting is not None:
-            return _add_code(context, client, request, session, outcome)
+        outcome = admission.admit(context, _attempt_to_authorize(context, node, client, request, session, tenant=tenant))
     if isinstance(outcome, Refusal):
         raise outcome
+    if outcome.due is None and outcome.acting is not None:
+        return make_code(context, client, request, session, outcome)
     return outcome
 
 
@@ -98,8 +91,12 @@ def redeem_code(
     A second redemption ends the grant with all its tokens (RFC 9700 §4.5); a code presented by another app, with another
     redirect URI or a wrong verifier is burnt (RFC 7636 §4.6). Raises GrantRejected or TargetRejected.
     """
+    opened = open_code(context, code)
+    if opened is None:
+        raise GrantRejected("unknown code")
+    lives = nodes.lifetimes(context, node.id)
     with context.database.transaction():
-        outcome = _redeem(context, node, client, hash_token(code), redirect_uri=redirect_uri, verifier=verifier, resource=resource)
+        outcome = _redeem(context, opened, _Presented(client, redirect_uri, verifier, resource), lives)
     return _issued_or_raise(outcome)
 
 
@@ -154,79 +151,105 @@ def find_live(context: Context, node_id: NodeId, grant_id: str) -> tuple[Grant, 
     return (standing.grant, standing.account) if standing.app_open and may_stay(standing.account, context.now()) else None
 
 
-def _add_code(context: Context, client: RelyingParty, request: AuthorizationRequest, session: Session, admitted: Admitted) -> str:
-    if admitted.acting is None:
-        message = "a code needs a tenant to act in"
-        raise AssertionError(message)
-    now = context.now()
-    lives = admitted.lifetimes
-    acting = admitted.acting.node
-    grant = Grant(
-        id=GrantId(context.new_id()),
-        node=client.node,
-        client_id=client.client_id,
-        account=admitted.account.id,
-        session=session.sid,
-        acting=acting,
-        scope=request.scope,
-        resource=request.resource,
-        redirect_uri=request.redirect_uri,
-        nonce=request.nonce,
+def _attempt_to_authorize(
+    context: Context, node: Node, client: RelyingParty, request: AuthorizationRequest, session: Session, *, tenant: str
+) -> Attempt:
+    silent = "none" in request.prompt
+    return Attempt(
+        node=node.id,
+        path=Path.SESSION,
+        client=client,
+        account=session.account,
         means=session.means,
-        epoch=admitted.epoch,
-        created_at=now,
-        expires_at=_end_of(Instant(now + lives.refresh_max), session, request.scope),
+        tenant=tenant,
+        preferred=grants.find_last_acting(context.database, session.sid, client.client_id) if silent else None,
+        may_ask=not silent,
+        step_up=wants_second_factor(request, context.urls.public_url),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Presented:
+    """What comes to the token endpoint with a code."""
+
+    client: RelyingParty
+    redirect_uri: str
+    verifier: str
+    resource: str
+
+
+def _redeem(context: Context, code: Code, presented: _Presented, lives: Lifetimes) -> _Outcome:
+    """Store the grant of a code, once; a code that is refused is burnt by a grant that ended before it began."""
+    now, client = context.now(), presented.client
+    standing = grants.find_code_standing(
+        context.database, code.session, acting=code.acting, client_id=code.client_id, app_epoch=code.app_epoch
+    )
+    if standing is None:
+        return GrantRejected("its session, its account or the tenant acted in is gone")
+    if code.expires_at <= now:
+        return _replayed_code(context, standing.node, code.grant, "the code expired")
+    grant = _grant_of(code, standing, presented.redirect_uri)
+    target = _target(client, grant, presented.resource)
+    fault = _fault_of(code, standing, presented, now) or (TargetRejected(presented.resource) if target is None else None)
+    if not grants.take_grant(context.database, grant if fault is None else replace(grant, ended_at=now)):
+        return _replayed_code(context, standing.node, code.grant, "the code was used before")
+    if fault is not None:
+        return fault
+    _as_signed_on(context, code).record(_granted(grant, standing.acting))
+    token = _add_refresh_token(context, grant, lives, parent_hash=None) if "refresh_token" in client.grants else ""
+    return Issued(grant, standing.account, standing.acting, lives, grant.scope, target or "", token)
+
+
+def _fault_of(code: Code, standing: CodeStanding, presented: _Presented, now: Instant) -> GrantRejected | None:
+    if code.client_id != presented.client.client_id:
+        return GrantRejected("the code belongs to another app")
+    if not hmac.compare_digest(code.redirect_digest, digest_of(presented.redirect_uri)):
+        return GrantRejected("another redirect_uri than at authorize")
+    if not _proves(presented.verifier, code.challenge):
+        return GrantRejected("the PKCE verifier does not prove the challenge")
+    if standing.session_ended_at is not None or not may_stay(standing.account, now):
+        return GrantRejected("the session ended, or its person may not stay")
+    if standing.epoch != code.epoch or not standing.app_open:
+        return GrantRejected("the app or a tenant was switched off")
+    return None
+
+
+def _grant_of(code: Code, standing: CodeStanding, redirect_uri: str) -> Grant:
+    return Grant(
+        id=code.grant,
+        node=standing.node,
+        client_id=code.client_id,
+        account=standing.account.id,
+        session=code.session,
+        acting=code.acting,
+        scope=code.scope,
+        resource=code.resource,
+        redirect_uri=redirect_uri,
+        nonce=code.nonce,
+        means=code.means,
+        epoch=code.epoch,
+        created_at=code.created_at,
+        expires_at=code.grant_expires_at,
         ended_at=None,
     )
-    code = new_token(context.entropy, "mgo")
-    grants.insert_grant(context.database, grant)
-    grants.insert_code(context.database, hash_token(code), grant.id, request.code_challenge, Instant(now + lives.code))
-    detail = {"app": client.client_id, "tenant": admitted.acting.slug, "account": grant.account}
-    context.record(Event(client.node, "sign_in.granted", "app", client.client_id, detail=detail))
-    return code
 
 
-def _end_of(longest: Instant, session: Session, scope: Sequence[str]) -> Instant:
-    """Return when a grant's refresh tokens end at the latest: without offline access they do not outlive the session (decisions.md 31)."""
-    return longest if "offline_access" in scope else min(longest, session.expires_at)
+def _granted(grant: Grant, acting: Node) -> Event:
+    detail = {"app": grant.client_id, "tenant": acting.slug, "account": grant.account}
+    return Event(grant.node, "sign_in.granted", "app", grant.client_id, detail=detail)
 
 
-def _redeem(
-    context: Context, node: Node, client: RelyingParty, code_hash: str, *, redirect_uri: str, verifier: str, resource: str
-) -> _Outcome:
-    used = grants.use_code(context.database, code_hash, context.now())
-    if used is None:
-        return _replayed_code(context, node, code_hash)
-    standing = grants.find_standing(context.database, used.grant)
-    if standing is None or standing.grant.client_id != client.client_id:
-        return GrantRejected("the code belongs to another app, or its account is gone")
-    grant = standing.grant
-    if grant.redirect_uri != redirect_uri:
-        return GrantRejected("another redirect_uri than at authorize")
-    if used.expires_at <= context.now():
-        return GrantRejected("the code expired")
-    if not _proves(verifier, used.code_challenge):
-        return GrantRejected("the PKCE verifier does not prove the challenge")
-    if not may_stay(standing.account, context.now()) or not _alive(standing):
-        return GrantRejected("the grant ended")
-    target = _target(client, grant, resource)
-    if target is None:
-        return TargetRejected(resource)
-    acting = _acting(context, node, grant)
-    if acting is None:
-        return GrantRejected("the tenant acted in is gone")
-    lives = nodes.lifetimes(context, grant.node)
-    token = _add_refresh_token(context, grant, lives, parent_hash=None) if "refresh_token" in client.grants else ""
-    return Issued(grant, standing.account, acting, lives, grant.scope, target, token)
+def _as_signed_on(context: Context, code: Code) -> Context:
+    """Return the surroundings of the sign-on that a code comes from: its story ends here, where it is worth something."""
+    actor = Actor(ActorKind.ANONYMOUS, "", Channel.SIGN_IN)
+    return replace(context, actor=actor, correlation_id=code.correlation_id, address=code.address)
 
 
-def _replayed_code(context: Context, node: Node, code_hash: str) -> GrantRejected:
-    grant_id = grants.find_grant_of_code(context.database, code_hash)
-    if grant_id is None:
-        return GrantRejected("unknown code")
+def _replayed_code(context: Context, issuer: NodeId, grant_id: GrantId, reason: str) -> GrantRejected:
+    """Refuse a code, and end what was granted by it before: whoever comes second may be the rightful one (RFC 9700 §4.5)."""
     if grants.end_grant(context.database, grant_id, "code replayed", context.now()):
-        context.record(Event(node.id, "code.replayed", "grant", grant_id, outcome="refused"))
-    return GrantRejected("the code was used before")
+        context.record(Event(issuer, "code.replayed", "grant", grant_id, outcome="refused"))
+    return GrantRejected(reason)
 
 
 def _refresh(context: Context, node: Node, client: RelyingParty, token_hash: str, *, scope: tuple[str, ...], resource: str) -> _Outcome:

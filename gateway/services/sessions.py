@@ -62,8 +62,9 @@ def end_all_of_account(context: Context, account: Account, reason: str) -> None:
     """
     now = context.now()
     people.set_sessions_ended_at(context.database, account.id, now)
-    listeners = grants.list_listeners_of_account(context.database, account.id)
+    # Before the apps are listed: a redemption that holds the session is waited for here, and its app is then told too.
     ended = sessions.end_sessions(context.database, account.id, reason, now)
+    listeners = grants.list_listeners_of_account(context.database, account.id)
     revoked = grants.end_grants_of_account(context.database, account.id, reason, now)
     _tell(context, listeners, reason)
     if ended or revoked:
@@ -75,9 +76,9 @@ def end_session(context: Context, session: Session, reason: str) -> None:
     """End one session with its grants (those with offline access outlive it), and queue that its apps are told."""
     now = context.now()
     with context.database.transaction():
-        listeners = grants.list_listeners_of_session(context.database, session.sid)
         if not sessions.end_session(context.database, session.sid, reason, now):
             return
+        listeners = grants.list_listeners_of_session(context.database, session.sid)
         grants.end_grants_of_session(context.database, session.sid, reason, now)
         _tell(context, listeners, reason)
         context.record(Event(session.node, "session.ended", "session", session.sid, detail={"reason": reason, "account": session.account}))

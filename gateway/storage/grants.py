@@ -1,19 +1,24 @@
-"""Grants of apps with their codes and refresh tokens; each is used by one atomic statement."""
+"""Grants of apps with their refresh tokens; each is taken and used by one atomic statement. Codes are sealed grants (ADR 0015)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import peewee as pw
 
+from gateway.domain.nodes import Node
 from gateway.domain.people import Account
 from gateway.domain.relying_party import Grant
 from gateway.domain.values import AccountId, ClientId, GrantId, Instant, NodeId, SessionId
 from gateway.storage.database import Database, Row, Statement, place, places
+from gateway.storage.nodes import COLUMNS as NODE_COLUMNS
+from gateway.storage.nodes import node_of
 from gateway.storage.people import COLUMNS as ACCOUNT_COLUMNS
 from gateway.storage.people import account_of
 from gateway.storage.sign_ins import means_from_json, means_to_json
-from gateway.storage.tables.apps import AppGrant, AuthorizationCode, RefreshToken, RelyingParty
-from gateway.storage.tables.nodes import Node, NodeAncestry
+from gateway.storage.tables.apps import AppGrant, KeptCode, RefreshToken, RelyingParty
+from gateway.storage.tables.apps import Session as SessionTable
+from gateway.storage.tables.nodes import Node as NodeTable
+from gateway.storage.tables.nodes import NodeAncestry
 from gateway.storage.tables.people import Account as AccountTable
 
 _COLUMNS = (
@@ -38,8 +43,8 @@ _COLUMNS = (
 def _epoch_of(node: pw.Field) -> pw.Query:
     """Return the query of the sum of the epochs of the node that an outer query names, and of those above it."""
     return (
-        Node.select(pw.fn.SUM(Node.epoch))
-        .join_from(Node, NodeAncestry, on=(NodeAncestry.ancestor == Node.id))
+        NodeTable.select(pw.fn.SUM(NodeTable.epoch))
+        .join_from(NodeTable, NodeAncestry, on=(NodeAncestry.ancestor == NodeTable.id))
         .where(NodeAncestry.descendant == node)
     )
 
@@ -67,20 +72,43 @@ _STANDING = Statement(
     )
     .where(AppGrant.id == place("id"))
 )
-_INSERT = Statement(AppGrant.insert(places(AppGrant)))
+_ACTING = NodeTable.alias("acting")
+_CODE_STANDING = Statement(
+    SessionTable.select(
+        SessionTable.node,
+        SessionTable.ended_at,
+        _epoch_of(AccountTable.home),
+        _epoch_of(SessionTable.node),
+        _epoch_of(_ACTING.id),
+        RelyingParty.client_id.is_null(False),
+        *(getattr(_ACTING, column.name) for column in NODE_COLUMNS),
+        *ACCOUNT_COLUMNS,
+    )
+    .join_from(SessionTable, AccountTable, on=(AccountTable.id == SessionTable.account))
+    .join_from(SessionTable, _ACTING, on=(_ACTING.id == place("acting")))
+    .join_from(
+        SessionTable,
+        RelyingParty,
+        pw.JOIN.LEFT_OUTER,
+        on=(
+            (RelyingParty.client_id == place("client_id"))
+            & (RelyingParty.node == SessionTable.node)
+            & RelyingParty.disabled_at.is_null()
+            & RelyingParty.deleted_at.is_null()
+            & (RelyingParty.epoch == place("app_epoch"))
+        ),
+    )
+    .where(SessionTable.sid == place("sid"))
+)
+_INSERT = Statement(AppGrant.insert(places(AppGrant)).on_conflict_ignore())
 _LAST_ACTING = Statement(
     AppGrant.select(AppGrant.acting)
     .where((AppGrant.session == place("session")) & (AppGrant.client_id == place("client_id")))
     .order_by(AppGrant.created_at.desc())
     .limit(1)
 )
-_INSERT_CODE = Statement(AuthorizationCode.insert(places(AuthorizationCode)))
-_USE_CODE = Statement(
-    AuthorizationCode.update({AuthorizationCode.used_at: place("now")})
-    .where((AuthorizationCode.code_hash == place("code_hash")) & AuthorizationCode.used_at.is_null())
-    .returning(AuthorizationCode.app_grant, AuthorizationCode.code_challenge, AuthorizationCode.expires_at)
-)
-_GRANT_OF_CODE = Statement(AuthorizationCode.select(AuthorizationCode.app_grant).where(AuthorizationCode.code_hash == place("code_hash")))
+_KEEP_CODE = Statement(KeptCode.insert(places(KeptCode)))
+_KEPT_CODE = Statement(KeptCode.select(KeptCode.sealed).where(KeptCode.handle_hash == place("handle_hash")))
 _INSERT_TOKEN = Statement(RefreshToken.insert(places(RefreshToken)))
 _TOKEN = Statement(
     RefreshToken.select(RefreshToken.app_grant, RefreshToken.expires_at, RefreshToken.rotated_at, RefreshToken.extra_child).where(
@@ -134,12 +162,18 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class UsedCode:
-    """A code that was just used, for the first and only time."""
+class CodeStanding:
+    """All that a code lives and dies with, as it is now."""
 
-    grant: GrantId
-    code_challenge: str
-    expires_at: Instant
+    node: NodeId
+    """The issuer of the session."""
+    session_ended_at: Instant | None
+    epoch: int
+    """The sum of the epochs that the grant will depend on; for a code that lives it is the code's own."""
+    app_open: bool
+    """Whether its app is still registered there and was not switched off since the code was made."""
+    acting: Node
+    account: Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +213,28 @@ def find_last_acting(database: Database, session: SessionId, client_id: ClientId
     return NodeId(row[0]) if row else None
 
 
-def insert_grant(database: Database, grant: Grant) -> None:
-    """Add a grant."""
-    database.write(
+def find_code_standing(
+    database: Database, session: SessionId, *, acting: NodeId, client_id: ClientId, app_epoch: int
+) -> CodeStanding | None:
+    """Return what a code of a session depends on, ended sessions too; None if session, account or the tenant acted in is gone."""
+    row = database.row(_CODE_STANDING, sid=session, acting=acting, client_id=client_id, app_epoch=app_epoch)
+    if row is None:
+        return None
+    node, ended_at, *epochs, app_open = row[:6]
+    own = 6 + len(NODE_COLUMNS)
+    return CodeStanding(
+        node=node,
+        session_ended_at=ended_at,
+        epoch=sum(epoch or 0 for epoch in epochs),
+        app_open=bool(app_open),
+        acting=node_of(tuple(row[6:own])),
+        account=account_of(row[own:]),
+    )
+
+
+def take_grant(database: Database, grant: Grant) -> bool:
+    """Store the grant that a code stands for; False if it is there already: of parallel calls one alone gets True (openid.md 20)."""
+    touched = database.write(
         _INSERT,
         id=grant.id,
         node=grant.node,
@@ -197,28 +250,21 @@ def insert_grant(database: Database, grant: Grant) -> None:
         epoch=grant.epoch,
         created_at=grant.created_at,
         expires_at=grant.expires_at,
-        ended_at=None,
-        end_reason="",
+        ended_at=grant.ended_at,
+        end_reason="" if grant.ended_at is None else "code refused",
     )
+    return touched == 1
 
 
-def insert_code(database: Database, code_hash: str, grant_id: GrantId, code_challenge: str, expires_at: Instant) -> None:
-    """Add an authorization code of a grant."""
-    database.write(
-        _INSERT_CODE, code_hash=code_hash, app_grant=grant_id, code_challenge=code_challenge, expires_at=expires_at, used_at=None
-    )
+def keep_code(database: Database, handle_hash: str, sealed: str, expires_at: Instant) -> None:
+    """Keep a code that is too long for its app, which gets a handle instead."""
+    database.write(_KEEP_CODE, handle_hash=handle_hash, sealed=sealed, expires_at=expires_at)
 
 
-def use_code(database: Database, code_hash: str, now: Instant) -> UsedCode | None:
-    """Use a code; None if it is unknown or was used before: of parallel calls one alone gets it (openid.md 20)."""
-    row = database.row(_USE_CODE, code_hash=code_hash, now=now)
-    return UsedCode(*row) if row else None
-
-
-def find_grant_of_code(database: Database, code_hash: str) -> GrantId | None:
-    """Return the grant of a code, used or not."""
-    row = database.row(_GRANT_OF_CODE, code_hash=code_hash)
-    return GrantId(row[0]) if row else None
+def find_kept_code(database: Database, handle_hash: str) -> str | None:
+    """Return the code that a handle stands for."""
+    row = database.row(_KEPT_CODE, handle_hash=handle_hash)
+    return row[0] if row else None
 
 
 def insert_refresh_token(

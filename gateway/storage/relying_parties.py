@@ -29,10 +29,18 @@ _OF_NODE = Statement(
 _INSERT = Statement(PartyTable.insert(places(PartyTable)))
 _CHANGE = Statement(
     PartyTable.update(
-        {getattr(PartyTable, name): place(name) for name in _FIELDS if name not in {"client_id", "node", "created_at", "disabled_at"}}
+        {
+            getattr(PartyTable, name): place(name)
+            for name in _FIELDS
+            if name not in {"client_id", "node", "created_at", "disabled_at", "epoch"}
+        }
     ).where((PartyTable.client_id == place("client_id")) & PartyTable.deleted_at.is_null())
 )
-_DISABLE = Statement(PartyTable.update({PartyTable.disabled_at: place("at")}).where(PartyTable.client_id == place("client_id")))
+_DISABLE = Statement(
+    PartyTable.update({PartyTable.disabled_at: place("at"), PartyTable.epoch: PartyTable.epoch + place("ended")}).where(
+        PartyTable.client_id == place("client_id")
+    )
+)
 _DELETE = Statement(
     PartyTable.update({PartyTable.deleted_at: place("at"), PartyTable.disabled_at: place("at")}).where(
         PartyTable.client_id == place("client_id")
@@ -83,8 +91,8 @@ def change_relying_party(database: Database, party: RelyingParty) -> None:
 
 
 def set_disabled(database: Database, client_id: ClientId, at: Instant | None) -> None:
-    """Switch an app off, or on with None."""
-    database.write(_DISABLE, client_id=client_id, at=at)
+    """Switch an app off, which ends the codes that it has not redeemed, or on with None."""
+    database.write(_DISABLE, client_id=client_id, at=at, ended=int(at is not None))
 
 
 def delete_relying_party(database: Database, client_id: ClientId, at: Instant) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import peewee as pw
 
-from gateway.domain.values import Instant
+from gateway.domain.values import Instant, first_log_id
 from gateway.storage.database import Database, Statement, place
-from gateway.storage.tables.apps import AppGrant, AuthorizationCode, RefreshToken, Session
+from gateway.storage.tables.apps import AppGrant, KeptCode, RefreshToken, Session
 from gateway.storage.tables.factors import KnownDevice
 from gateway.storage.tables.federation import SignIn, UpstreamLeg
 from gateway.storage.tables.machinery import AdmissionTrace, Job, Outbox
@@ -31,11 +31,11 @@ _SIGN_INS = (
     _chosen(SignIn.id, (SignIn.expires_at < _AGED) & ~pw.fn.EXISTS(_Child.select(pw.SQL("1")).where(_Child.parent == SignIn.id))),
     (_removal(UpstreamLeg.sign_in), _removal(SignIn.id)),
 )
-_CODES = (_chosen(AuthorizationCode.code_hash, AuthorizationCode.expires_at < _AGED), (_removal(AuthorizationCode.code_hash),))
+_CODES = (_chosen(KeptCode.handle_hash, KeptCode.expires_at < _AGED), (_removal(KeptCode.handle_hash),))
 _TOKENS = (_chosen(RefreshToken.token_hash, RefreshToken.expires_at < _AGED), (_removal(RefreshToken.token_hash),))
 _GRANTS = (
     _chosen(AppGrant.id, (AppGrant.expires_at < _AGED) | (AppGrant.ended_at < _AGED)),
-    (_removal(AuthorizationCode.app_grant), _removal(RefreshToken.app_grant), _removal(AppGrant.id)),
+    (_removal(RefreshToken.app_grant), _removal(AppGrant.id)),
 )
 _SESSIONS = (
     _chosen(
@@ -64,7 +64,7 @@ def remove_sign_ins(database: Database, *, before: Instant, limit: int) -> int:
 
 
 def remove_codes(database: Database, *, before: Instant, limit: int) -> int:
-    """Remove authorization codes that expired before a time: until then a replay ends the grant."""
+    """Remove kept authorization codes that expired before a time: until then a replay ends the grant."""
     return _swept(database, _CODES, limit, before=before)
 
 
@@ -74,7 +74,7 @@ def remove_refresh_tokens(database: Database, *, before: Instant, limit: int) ->
 
 
 def remove_grants(database: Database, *, before: Instant, limit: int) -> int:
-    """Remove grants that ended or expired before a time, with their codes and refresh tokens."""
+    """Remove grants that ended or expired before a time, with their refresh tokens; until then the replay of a code ends them."""
     return _swept(database, _GRANTS, limit, before=before)
 
 
@@ -95,17 +95,17 @@ def remove_devices(database: Database, *, before: Instant, limit: int) -> int:
 
 def remove_outbox(database: Database, *, before: Instant, limit: int) -> int:
     """Remove what was published before a time."""
-    return _swept(database, _OUTBOX, limit, before_id=_first_id(before))
+    return _swept(database, _OUTBOX, limit, before_id=first_log_id(before))
 
 
 def remove_traces(database: Database, *, before: Instant, limit: int) -> int:
     """Remove the traces of attempts before a time; their audit rows stay."""
-    return _swept(database, _TRACES, limit, before_id=_first_id(before))
+    return _swept(database, _TRACES, limit, before_id=first_log_id(before))
 
 
 def remove_requests(database: Database, *, before: Instant, limit: int) -> int:
     """Remove the log of SCIM requests before a time; the audit rows of what they did stay."""
-    return _swept(database, _REQUESTS, limit, before_id=_first_id(before))
+    return _swept(database, _REQUESTS, limit, before_id=first_log_id(before))
 
 
 def _swept(database: Database, kind: tuple[Statement, Sequence[Statement]], limit: int, **aged: object) -> int:
@@ -117,9 +117,3 @@ def _swept(database: Database, kind: tuple[Statement, Sequence[Statement]], limi
             for removal in removals:
                 database.write(removal, chosen=bound(keys), **aged)
     return len(keys)
-
-
-def _first_id(at: Instant) -> str:
-    """Return the beginning that no id of a log-like row made before a time exceeds (UUIDv7: 48 bits of milliseconds)."""
-    digits = f"{at:012x}"
-    return f"{digits[:8]}-{digits[8:]}"

@@ -1,5 +1,6 @@
 """Grants: what a code and a refresh token stand for, and what ends them; their races and replays are proved at the endpoint."""
 
+import base64
 from dataclasses import replace
 
 import pytest
@@ -18,6 +19,7 @@ from gateway.services.people import NewPerson
 from gateway.services.relying_parties import NewRelyingParty
 from gateway.storage import audit
 from gateway.storage import people as stored_people
+from gateway.tokens.keyring import KeyRing
 from tests.conftest import Clock
 from tests.sign_ins import make_app, make_member
 
@@ -224,6 +226,104 @@ def test_app_switched_on_again_has_nothing_left(context: Context, acme: Node, sh
     relying_parties.set_disabled(context, shop, disabled=False)
     with pytest.raises(GrantRejected):
         grants.refresh(context, acme, shop, issued.refresh_token)
+
+
+def test_nothing_is_stored_for_a_code_before_it_is_redeemed(context: Context, acme: Node, shop: RelyingParty, session: Session) -> None:
+    code = code_for(context, acme, shop, session)
+    assert context.database.script("SELECT COUNT(*) FROM app_grant") == [(0,)]
+    assert redeem(context, acme, shop, code)
+    assert context.database.script("SELECT COUNT(*) FROM app_grant") == [(1,)]
+
+
+def test_code_fits_into_a_url_and_tells_nothing(context: Context, acme: Node, shop: RelyingParty, session: Session) -> None:
+    code = code_for(context, acme, shop, session, nonce="n" * 43, code_challenge=CHALLENGE)
+    assert len(code) <= 512
+    assert b"n" * 43 not in base64.b64decode(code.removeprefix("mgo_") + "==", altchars=b"-_")
+
+
+def test_code_of_a_long_request_is_kept_and_good_once(context: Context, acme: Node, shop: RelyingParty, session: Session) -> None:
+    code = code_for(context, acme, shop, session, nonce="n" * 4096)
+    assert len(code) < 64
+    assert redeem(context, acme, shop, code).grant.nonce == "n" * 4096
+    with pytest.raises(GrantRejected):
+        redeem(context, acme, shop, code)
+
+
+@pytest.mark.parametrize("at", range(4, 360, 37))
+def test_changed_code_is_unknown(context: Context, acme: Node, shop: RelyingParty, session: Session, at: int) -> None:
+    code = code_for(context, acme, shop, session, nonce="n" * 43)
+    changed = code[:at] + ("A" if code[at] != "A" else "B") + code[at + 1 :]
+    with pytest.raises(GrantRejected) as rejected:
+        redeem(context, acme, shop, changed)
+    assert rejected.value.reason == "unknown code"
+    assert redeem(context, acme, shop, code)
+
+
+def test_code_is_told_in_the_audit_trail_as_the_sign_on_that_it_is_of(
+    context: Context, acme: Node, shop: RelyingParty, session: Session
+) -> None:
+    browser = replace(context, correlation_id="b" * 32, address="192.0.2.7")
+    redeem(replace(context, correlation_id="a" * 32, address="192.0.2.99"), acme, shop, code_for(browser, acme, shop, session))
+    row = audit.list_audit(context.database, acme.id, limit=1)[0]
+    assert (row.action, row.correlation_id, row.address, row.channel) == ("sign_in.granted", "b" * 32, "192.0.2.7", "sign_in")
+
+
+@pytest.mark.parametrize(
+    "act", ["disabled", "deleted", "locked", "app off", "app off and on", "app deleted", "tenant off and on", "platform off", "signed out"]
+)
+def test_code_dies_with_whatever_it_hangs_on(
+    context: Context, acme: Node, platform: Node, shop: RelyingParty, session: Session, ann: Account, act: str
+) -> None:
+    code = code_for(context, acme, shop, session)
+    match act:
+        case "disabled":
+            people.set_enabled(context, ann, enabled=False)
+        case "deleted":
+            people.delete_person(context, ann)
+        case "locked":
+            people.set_admin_lock(context, ann, locked=True)
+        case "app off":
+            relying_parties.set_disabled(context, shop, disabled=True)
+        case "app off and on":
+            relying_parties.set_disabled(context, shop, disabled=True)
+            relying_parties.set_disabled(context, shop, disabled=False)
+        case "app deleted":
+            relying_parties.delete(context, shop)
+        case "tenant off and on":
+            nodes.enable_node(context, nodes.disable_node(context, acme))
+        case "platform off":
+            nodes.disable_node(context, platform)
+        case _:
+            sessions.end_session(context, session, "signed out")
+    with pytest.raises(GrantRejected):
+        redeem(context, acme, shop, code)
+
+
+def test_somebody_enabled_again_gets_nothing_for_an_old_code(
+    context: Context, acme: Node, shop: RelyingParty, session: Session, ann: Account
+) -> None:
+    code = code_for(context, acme, shop, session)
+    people.set_enabled(context, people.set_enabled(context, ann, enabled=False), enabled=True)
+    with pytest.raises(GrantRejected):
+        redeem(context, acme, shop, code)
+
+
+def test_replay_of_a_code_that_has_expired_since_ends_what_it_granted(
+    context: Context, acme: Node, shop: RelyingParty, session: Session, clock: Clock
+) -> None:
+    code = code_for(context, acme, shop, session)
+    issued = redeem(context, acme, shop, code)
+    clock.advance(seconds=61)
+    with pytest.raises(GrantRejected):
+        redeem(context, acme, shop, code)
+    assert grants.find_live(context, acme.id, issued.grant.id) is None
+
+
+def test_code_sealed_by_another_installation_is_unknown(context: Context, acme: Node, shop: RelyingParty, session: Session) -> None:
+    stranger = replace(context, keyring=KeyRing(("another key of another house",), context.entropy))
+    with pytest.raises(GrantRejected) as rejected:
+        redeem(context, acme, shop, code_for(stranger, acme, shop, session))
+    assert rejected.value.reason == "unknown code"
 
 
 def test_app_ends_its_own_grants_only(context: Context, acme: Node, shop: RelyingParty, session: Session) -> None:

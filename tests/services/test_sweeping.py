@@ -31,12 +31,13 @@ def wiki(context: Context, acme: Node) -> RelyingParty:
     return make_app(context, acme, grants=("authorization_code", "refresh_token"), scopes=("openid", "offline_access"))
 
 
-def sign_in(context: Context, node: Node, app: RelyingParty, *, scope: tuple[str, ...]) -> grants.Issued:
+def sign_in(context: Context, node: Node, app: RelyingParty, *, scope: tuple[str, ...], nonce: str = "") -> grants.Issued:
     """Sign in and redeem the code; what an app has then."""
     secret = sign_ins.prove_password(context, node, begin(context, node, app).sign_in, "anna.berg", PASSWORD).session_secret
     session = sessions.find_live_session(context, node, secret)
     assert session is not None
-    code = grants.authorize(context, node, app, AuthorizationRequest(app.client_id, REDIRECT_URI, scope), session, tenant="")
+    asked = AuthorizationRequest(app.client_id, REDIRECT_URI, scope, nonce=nonce)
+    code = grants.authorize(context, node, app, asked, session, tenant="")
     assert isinstance(code, str)
     return grants.redeem_code(context, node, app, code, redirect_uri=REDIRECT_URI, verifier="")
 
@@ -50,7 +51,7 @@ def sweep_all(context: Context, *, batch: int = 500) -> None:
         pass
 
 
-CHAIN = ("sign_in", "authorization_code", "refresh_token", "app_grant", "session")
+CHAIN = ("sign_in", "kept_code", "refresh_token", "app_grant", "session")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ CHAIN = ("sign_in", "authorization_code", "refresh_token", "app_grant", "session
 def test_what_a_sign_in_leaves_goes_step_by_step(
     context: Context, acme: Node, anna: Account, wiki: RelyingParty, clock: Clock, days: float, left: list[int]
 ) -> None:
-    sign_in(context, acme, wiki, scope=("openid",))
+    sign_in(context, acme, wiki, scope=("openid",), nonce="n" * 512)
     clock.now = Instant(clock.now + int(days * DAY_MS))
     sweep_all(context)
     assert rows(context, *CHAIN) == left
@@ -157,5 +158,5 @@ def test_the_worker_sweeps_until_nothing_is_left_and_again_after_an_hour(
 
 def test_what_points_at_a_row_is_found_by_an_index(context: Context) -> None:
     """Else each row that goes would cost a walk through the whole table, under the write lock."""
-    for sql in ("SELECT 1 FROM sign_in WHERE parent = 'x'", "SELECT 1 FROM authorization_code WHERE app_grant = 'x'"):
+    for sql in ("SELECT 1 FROM sign_in WHERE parent = 'x'", "SELECT 1 FROM refresh_token WHERE app_grant = 'x'"):
         assert "INDEX" in str(context.database.script(f"EXPLAIN QUERY PLAN {sql}"))

@@ -29,6 +29,7 @@ class RelyingParty(Configuration):
     created_at = pw.BigIntegerField()
     jwks = pw.TextField()
     jwks_uri = pw.TextField()
+    epoch = pw.BigIntegerField()
 
 
 class ClientSecret(Configuration):
@@ -91,14 +92,12 @@ class AppGrant(Table):
     end_reason = pw.TextField()
 
 
-class AuthorizationCode(Table):
-    """Rows of `authorization_code`."""
+class KeptCode(Table):
+    """Rows of `kept_code`."""
 
-    code_hash = pw.TextField(primary_key=True)
-    app_grant = pw.TextField()
-    code_challenge = pw.TextField()
+    handle_hash = pw.TextField(primary_key=True)
+    sealed = pw.TextField()
     expires_at = pw.BigIntegerField()
-    used_at = pw.BigIntegerField(null=True)
 
 
 class RefreshToken(Table):

@@ -121,6 +121,10 @@ class Rp:
         """The person signs in from the beginning; return the code."""
         return answer_of(self.sign_in(self.authorize(**changes), account))["code"]
 
+    def connect(self, account: Account, **changes: str | None) -> dict[str, Any]:
+        """The person signs in from the beginning, and the app redeems the code; return its tokens."""
+        return self.tokens(self.redeem(self.open_session(account, **changes)))
+
     def cookie(self, name: str) -> str:
         found = self.browser.get_cookie(name)
         return found.value if found else ""

@@ -60,7 +60,7 @@ def test_an_app_is_told_by_a_token_that_a_library_of_apps_accepts(
     context: Context, register: Callable[..., Rp], ann: Account, runner: Runner, apps: Apps, clock: Clock
 ) -> None:
     shop = register(backchannel_logout_uri=LOGOUT_URI)
-    tokens = shop.tokens(shop.redeem(shop.open_session(ann)))
+    tokens = shop.connect(ann)
     people.set_enabled(context, ann, enabled=False)
     assert runner.run_due() == 1
     [(url, token)] = apps.told
@@ -77,7 +77,7 @@ def test_a_logout_token_never_passes_for_an_id_token(
     context: Context, register: Callable[..., Rp], ann: Account, runner: Runner, apps: Apps
 ) -> None:
     shop = register(backchannel_logout_uri=LOGOUT_URI)
-    shop.open_session(ann)
+    shop.connect(ann)
     people.set_enabled(context, ann, enabled=False)
     runner.run_due()
     hinted = shop.authorize(id_token_hint=apps.told[0][1], prompt="none")
@@ -89,7 +89,7 @@ def test_every_app_is_told_and_each_once_in_its_own_name(
 ) -> None:
     registered = [register(name=f"App {at}", backchannel_logout_uri=f"https://app{at}.example/out") for at in range(20)]
     for rp in registered:
-        rp.open_session(ann)
+        rp.connect(ann)
     people.set_enabled(context, ann, enabled=False)
     assert runner.run_due() == 20
     by_url = dict(apps.told)
@@ -102,7 +102,7 @@ def test_an_app_that_fails_is_told_again_later_and_delays_nobody(
 ) -> None:
     for name, status in (("broken", 500), ("hung", 0), ("well", 200)):
         apps.status[f"https://{name}.example/out"] = status
-        register(name=name, backchannel_logout_uri=f"https://{name}.example/out").open_session(ann)
+        register(name=name, backchannel_logout_uri=f"https://{name}.example/out").connect(ann)
     people.set_enabled(context, ann, enabled=False)
     runner.run_due()
     assert [url for url, _ in apps.told] == ["https://well.example/out"]
@@ -115,7 +115,7 @@ def test_an_app_that_fails_is_told_again_later_and_delays_nobody(
 def test_an_app_without_the_endpoint_and_an_app_that_is_gone_are_not_told(
     context: Context, register: Callable[..., Rp], ann: Account, runner: Runner, apps: Apps
 ) -> None:
-    register().open_session(ann)
+    register().connect(ann)
     people.set_enabled(context, ann, enabled=False)
     assert runner.run_due() == 0
     assert not apps.told
@@ -125,7 +125,7 @@ def test_an_app_without_the_endpoint_and_an_app_that_is_gone_are_not_told(
 def test_whatever_puts_somebody_out_tells_the_apps(
     context: Context, register: Callable[..., Rp], acme: Node, ann: Account, runner: Runner, apps: Apps, act: str
 ) -> None:
-    register(backchannel_logout_uri=LOGOUT_URI).open_session(ann)
+    register(backchannel_logout_uri=LOGOUT_URI).connect(ann)
     if act == "delete":
         people.delete_person(context, ann)
     elif act == "lock":
