@@ -87,6 +87,24 @@ class AuditRow:
     """Its number in the sealed tree, counted from 0; None until it is sealed."""
 
 
+@dataclass(frozen=True, slots=True)
+class AuditSearch:
+    """What somebody looks for in the audit trail; all of it must hold, and empty means anything."""
+
+    actor: str = ""
+    target: str = ""
+    action: str = ""
+    """`person.created`, or `person.*`."""
+    outcome: str = ""
+    code: str = ""
+    correlation_id: str = ""
+    text: str = ""
+    """Anywhere in detail or address."""
+    since: Instant | None = None
+    until: Instant | None = None
+    """Earlier than this."""
+
+
 class Personal(StrEnum):
     """The fields of an audit row that tell of people and may be erased."""
 

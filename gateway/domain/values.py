@@ -83,6 +83,12 @@ def new_log_id(now: Instant, entropy: Entropy, sequence: int | None = None) -> s
     return _written(value & ~(0xF << 76 | 0x3 << 62) | 0x7 << 76 | 0x2 << 62)
 
 
+def first_log_id(at: Instant) -> str:
+    """Return the beginning of all ids that `new_log_id` makes at a time: smaller than each of them, larger than every earlier one."""
+    digits = f"{at:012x}"
+    return f"{digits[:8]}-{digits[8:]}"
+
+
 def new_correlation_id(entropy: Entropy) -> str:
     """Return 128 random bits in hex: the id a person quotes and support searches."""
     return entropy(16).hex()

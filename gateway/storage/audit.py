@@ -11,7 +11,6 @@ from gateway.domain.audit import Actor, AuditRow, Event
 from gateway.domain.values import AccountId, Instant, NodeId
 from gateway.storage.database import Database, Row, Statement, place, places
 from gateway.storage.tables.machinery import AdmissionTrace, Audit, Outbox
-from gateway.storage.tables.nodes import NodeAncestry
 
 _INSERT_AUDIT = Statement(Audit.insert(places(Audit)))
 _INSERT_OUTBOX = Statement(Outbox.insert(places(Outbox)))
@@ -19,12 +18,6 @@ _INSERT_TRACE = Statement(AdmissionTrace.insert(places(AdmissionTrace)))
 _TRACES = Statement(AdmissionTrace.select().where(AdmissionTrace.correlation_id == place("correlation_id")).order_by(AdmissionTrace.id))
 _AUDIT = Statement(Audit.select().where(Audit.id == place("id")))
 _AUDIT_OF_NODE = Statement(Audit.select().where(Audit.node == place("node")).order_by(Audit.id.desc()).limit(place("limit")))
-_AUDIT_BELOW = Statement(
-    Audit.select()
-    .where(Audit.node.in_(NodeAncestry.select(NodeAncestry.descendant).where(NodeAncestry.ancestor == place("node"))))
-    .order_by(Audit.id.desc())
-    .limit(place("limit"))
-)
 _AUDIT_OF_CORRELATION = Statement(Audit.select().where(Audit.correlation_id == place("correlation_id")).order_by(Audit.id))
 
 
@@ -107,11 +100,6 @@ def find_audit(database: Database, row_id: str) -> AuditRow | None:
 def list_audit(database: Database, node_id: NodeId, *, limit: int) -> Sequence[AuditRow]:
     """Return a node's latest events, newest first."""
     return [AuditRow(*row) for row in database.rows(_AUDIT_OF_NODE, node=node_id, limit=limit)]
-
-
-def list_audit_below(database: Database, node_id: NodeId, *, limit: int) -> Sequence[AuditRow]:
-    """Return the latest events of a node and all below it, newest first."""
-    return [AuditRow(*row) for row in database.rows(_AUDIT_BELOW, node=node_id, limit=limit)]
 
 
 def list_audit_of_correlation(database: Database, correlation_id: str) -> Sequence[AuditRow]:
