@@ -17,6 +17,7 @@ from gateway.domain.relying_party import RelyingParty
 from gateway.domain.sign_in import Path, SignIn, UpstreamLeg
 from gateway.http import cookies, endpoints, journal, requests
 from gateway.http.tenancy import current_node
+from gateway.metrics import figures
 from gateway.services import admission, identity_providers, relying_parties, sessions, sign_in
 from gateway.services.admission import Attempt
 from gateway.services.context import Context
@@ -30,6 +31,8 @@ _MAX_PARAMETER = 8192
 """Longest parameter of an answer that is looked at: some providers' codes are a few thousand characters."""
 _STEPS = {"E_Idp_Unknown": "provider", "E_Idp_Disabled": "provider", "E_Idp_Link_Only": "provider", "E_Claim_Missing": "claims"}
 """At which step of the chain a code of this door stops it; all others at `protocol`."""
+_PROVIDERS_FAULT = frozenset({"E_Idp_Unreachable", "E_Idp_Config", "E_Token_Invalid"})
+"""Codes that say that the provider, or what we know of it, is broken; all others are about the person."""
 
 
 @door.record
@@ -74,6 +77,7 @@ def callback(key: str) -> Response:
         assertion = login.finish(_party(context, node, provider), attempt, leg, answer)
     except Refusal as refusal:
         return _refused(context, node, attempt, provider, refusal)
+    figures.PROVIDER_SUCCESS.note(context.now(), node.slug, provider.key)
     progress = sign_in.prove_federated(context, node, attempt, provider, assertion)
     response = _to_dispatcher(node, attempt)
     if progress.session_secret and progress.sign_in.proof is not None:
@@ -145,6 +149,8 @@ def _recorded(context: Context, node: Node, key: str, refusal: Refusal) -> Refus
 def _refused(context: Context, node: Node, attempt: SignIn, provider: IdentityProvider | None, refusal: Refusal) -> Response:
     """Store a refusal with its trace and go to the dispatcher, which shows it with a way on."""
     journal.tell_refusal(request.environ, refusal)
+    if provider is not None and refusal.code in _PROVIDERS_FAULT:
+        figures.PROVIDER_FAILURE.note(context.now(), node.slug, provider.key)
     refused = Attempt(node=node.id, path=Path.FEDERATED, provider=provider, client=_client_of(context, node, attempt))
     detail = {"provider": provider.key, "issuer": provider.issuer} if provider else {}
     admission.record_refusal(context, refused, _STEPS.get(refusal.code, "protocol"), refusal, detail)

@@ -28,6 +28,7 @@ from urllib3.exceptions import HTTPError
 from gateway import turns
 from gateway.domain.outbound import Address, OutboundPolicy, require_dialable
 from gateway.domain.ports import Oversized, Reply, Unreachable
+from gateway.outbound.record import Call, recorded
 
 TIME_LIMIT_MS = 5_000
 BODY_LIMIT = 256 * 1024
@@ -65,6 +66,7 @@ class _Target:
 class _Call:
     """One exchange in progress, which the waiting side can cut off."""
 
+    record: Call
     outcome: "Future[Reply]" = field(default_factory=Future)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _socket: socket.socket | None = None
@@ -221,8 +223,13 @@ class Transport:
             request = Request(method, url, headers={**_HEADERS, **headers, "Host": target.authority}, data=form).prepare()
         except (RequestException, ValueError) as error:
             raise Unreachable(f"no request could be made: {type(error).__name__}") from error
+        with recorded(method, url) as record:
+            reply = self._answer(_Call(record), target, request, private_outbound=private_outbound)
+            record.status = reply.status
+            return reply
+
+    def _answer(self, call: _Call, target: _Target, request: PreparedRequest, *, private_outbound: bool) -> Reply:
         deadline = time.monotonic() + self._time_limit
-        call = _Call()
         began = self._slots.enter(target.host, self._time_limit)
         worker = threading.Thread(
             target=self._work,
@@ -256,6 +263,7 @@ class Transport:
         failure = Unreachable("no address")
         for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
             remaining = max(0.001, deadline - time.monotonic())
+            call.record.addresses = len(addresses) - left + 1
             adapter = _PinnedAdapter(target, address, self._tls, call)
             try:
                 with closing(adapter.send(request, stream=True, timeout=(remaining / left, remaining))) as response:

@@ -18,6 +18,7 @@ from gateway.domain.people import Account
 from gateway.domain.relying_party import Means, RelyingParty, Session
 from gateway.domain.sign_in import Path, Step
 from gateway.domain.values import AccountId, Instant, NodeId, SessionId, hash_token, new_token
+from gateway.metrics import figures
 from gateway.services import access, linking, routing
 from gateway.services import people as services_people
 from gateway.services.context import Context
@@ -215,6 +216,8 @@ def _welcomed(context: Context, facts: Facts, account: Account) -> Account:
 
 
 def _trace(context: Context, attempt: Attempt, facts: Facts, verdict: Verdict) -> None:
+    outcome = verdict.code or verdict.due or "admitted"
+    context.database.after_commit(lambda: figures.SIGN_INS.add(attempt.path, outcome))
     account = facts.account.id if facts.account else None
     audit.insert_trace(
         context.database,
