@@ -3,12 +3,13 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import SplitResult, urlsplit
 
+from gateway.domain.mails import parse_mail_server
 from gateway.domain.outbound import OutboundRule, parse_outbound_allow
 
 MINIMUM_KEY_LENGTH = 32
@@ -24,17 +25,18 @@ class Settings:
     """Everything the environment decides."""
 
     home: Path
-    database_url: str
+    database_url: str = field(repr=False)
+    """It may hold a password."""
     public_url: str
     """Where the outside reaches us, without a slash at its end."""
     public_url_given: bool
     """Whether somebody set it: demanded for a bind beyond loopback (decisions.md 49)."""
     tenant_url: str
     """Pattern with `{slug}` for issuers of new nodes."""
-    secret_keys: tuple[str, ...]
+    secret_keys: tuple[str, ...] = field(repr=False)
     """Newest first; empty: kept in the home."""
     limits_url: str
-    smtp_url: str
+    smtp_url: str = field(repr=False)
     outbound_allow: tuple[OutboundRule, ...]
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     log_format: str
@@ -45,8 +47,8 @@ class Settings:
         """Return the settings of an environment. Raises SettingsError for the first wrong value."""
         home = Path(environ.get("MOONGATE_HOME") or "./var").absolute()
         public_url = _origin("MOONGATE_PUBLIC_URL", environ.get("MOONGATE_PUBLIC_URL") or "http://localhost:8000")
-        database_url = _database_url(environ.get("MOONGATE_DATABASE_URL") or f"sqlite:///{home / 'moongate.db'}")
         secret_keys = _secret_keys(environ.get("MOONGATE_SECRET_KEYS", ""))
+        database_url = _database_url(environ.get("MOONGATE_DATABASE_URL") or f"sqlite:///{home / 'moongate.db'}", secret_keys)
         return cls(
             home=home,
             database_url=database_url,
@@ -55,7 +57,7 @@ class Settings:
             tenant_url=_tenant_url(environ.get("MOONGATE_TENANT_URL") or f"{public_url}/t/{{slug}}"),
             secret_keys=secret_keys,
             limits_url=_scheme("MOONGATE_LIMITS_URL", environ.get("MOONGATE_LIMITS_URL", ""), ("valkey", "redis")),
-            smtp_url=_scheme("MOONGATE_SMTP_URL", environ.get("MOONGATE_SMTP_URL", ""), ("smtp", "smtps")),
+            smtp_url=_smtp_url(environ.get("MOONGATE_SMTP_URL", "")),
             outbound_allow=_outbound_allow(environ.get("MOONGATE_OUTBOUND_ALLOW", "")),
             trusted_proxies=_networks("MOONGATE_TRUSTED_PROXIES", environ.get("MOONGATE_TRUSTED_PROXIES", "")),
             log_format=_among("MOONGATE_LOG_FORMAT", environ.get("MOONGATE_LOG_FORMAT", ""), ("", "text", "json")),
@@ -84,9 +86,14 @@ def _tenant_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def _database_url(text: str) -> str:
-    if not re.fullmatch(r"sqlite:///.+", text):
-        _refuse("MOONGATE_DATABASE_URL", "must be sqlite:///<path>")
+def _database_url(text: str, secret_keys: tuple[str, ...]) -> str:
+    """Return the URL; a server's demands keys that are given: those kept in one machine's home would be missing on the next."""
+    if re.match(r"postgres(ql)?://", text):
+        _split("MOONGATE_DATABASE_URL", text)
+        if not secret_keys:
+            _refuse("MOONGATE_SECRET_KEYS", "is demanded with PostgreSQL: the same keys for every process, kept outside of the database")
+    elif not re.fullmatch(r"sqlite:///.+", text):
+        _refuse("MOONGATE_DATABASE_URL", "must be sqlite:///<path> or postgresql://<user>@<host>/<name>")
     return text
 
 
@@ -114,6 +121,14 @@ def _networks(name: str, text: str) -> tuple[IPv4Network | IPv6Network, ...]:
 def _scheme(name: str, text: str, allowed: tuple[str, ...]) -> str:
     if text and _split(name, text).scheme not in allowed:
         _refuse(name, "must begin with " + " or ".join(f"{scheme}://" for scheme in allowed))
+    return text
+
+
+def _smtp_url(text: str) -> str:
+    try:
+        parse_mail_server(text)
+    except ValueError as error:
+        raise SettingsError(f"MOONGATE_SMTP_URL {error}") from error
     return text
 
 

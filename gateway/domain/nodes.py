@@ -82,6 +82,8 @@ class Lifetimes:
     session_idle: int = HOUR_MS
     sign_in: int = 10 * MINUTE_MS
     temporary_password: int = 72 * HOUR_MS
+    signing_key: int = 90 * DAY_MS
+    """After which the keys of an issuer turn by themselves."""
 
 
 POLICY_UNITS: Mapping[str, int] = {field.name: SECOND_MS for field in fields(Lifetimes)}
@@ -91,6 +93,11 @@ MFA_REQUIRED = "mfa_required"
 """Everybody whose home is the node, or below it, needs a second factor (R-107)."""
 POLICY_SWITCHES = frozenset({MFA_REQUIRED})
 """Policies that are on or off; what is on above is on below."""
+
+LANGUAGES = ("en", "de", "fr", "es", "ja")
+"""Languages that people are written to in; the first is that of whoever has none of them."""
+LANGUAGE = "language"
+"""The language of people at the node, or below it, who have none of their own; the nearest node decides."""
 
 
 def require_slug(slug: str) -> str:
@@ -109,16 +116,20 @@ def require_place(kind: NodeKind, parent: Node | None) -> None:
         raise Refusal("E_Scope_Mismatch", field="parent", reason=f"{kind} under {parent.kind}")
 
 
-def parse_policies(pairs: Mapping[str, str]) -> dict[str, int]:
-    """Return policies as stored (whole seconds, or 1 and 0 for a switch), or refuse an unknown name or a value that does not suit it."""
-    policies: dict[str, int] = {}
+def parse_policies(pairs: Mapping[str, str]) -> dict[str, int | str]:
+    """Return policies as stored (whole seconds, 1 and 0 for a switch, or a text), or refuse an unknown name or an unsuitable value."""
+    policies: dict[str, int | str] = {}
     for name, text in pairs.items():
         if name in POLICY_SWITCHES and text in {"yes", "no"}:
             policies[name] = int(text == "yes")
             continue
+        if name == LANGUAGE and text in LANGUAGES:
+            policies[name] = text
+            continue
         if name not in POLICY_UNITS or not text.isascii() or not text.isdigit() or int(text) == 0:
             switches = ", ".join(sorted(POLICY_SWITCHES))
-            rule = f"one of {', '.join(sorted(POLICY_UNITS))}, in whole seconds, or of {switches}, yes or no"
+            languages = " or ".join(LANGUAGES)
+            rule = f"one of {', '.join(sorted(POLICY_UNITS))}, in whole seconds; of {switches}, yes or no; {LANGUAGE}, {languages}"
             raise Refusal("E_Field_Invalid", field="policy", data={"field": f"policy {name}", "rule": rule})
         policies[name] = int(text)
     return policies

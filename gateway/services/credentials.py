@@ -23,7 +23,7 @@ from gateway.domain.locks import GuessPath
 from gateway.domain.nodes import Node
 from gateway.domain.people import Account, local_and_domain
 from gateway.domain.values import Instant, hash_token
-from gateway.services import locks, nodes, people, sessions
+from gateway.services import locks, nodes, notices, people, sessions
 from gateway.services.context import Context
 from gateway.services.locks import Guess
 from gateway.storage import credentials, factors
@@ -86,6 +86,8 @@ def issue_temporary_password(context: Context, account: Account) -> tuple[str, I
     with context.database.transaction():
         _replace_password(context, account, stored, "temporary password issued")
         context.record(Event(account.home, "password.temporary_issued", "person", account.id))
+        if account.activated_at is not None:
+            notices.tell_temporary_password(context, account, expires_at)
     return password, expires_at
 
 
@@ -118,6 +120,8 @@ def set_password(context: Context, account: Account, new_password: str, *, hashe
     with context.database.transaction():
         changed = _replace_password(context, account, stored, "password changed")
         context.record(Event(account.home, "password.changed", "person", account.id))
+        if account.activated_at is not None:
+            notices.tell_password_changed(context, account)
     return changed
 
 

@@ -8,14 +8,17 @@ half second besides, for what other processes queued. Threads do the work; a cle
 import logging
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway import logs
 from gateway.domain.audit import Event
 from gateway.domain.errors import Refusal
 from gateway.domain.ports import Unreachable
 from gateway.domain.values import MINUTE_MS, SECOND_MS, Instant
+from gateway.metrics import figures
 from gateway.services.house import WORKER, House
 from gateway.services.routines import Clerk, Routine
 from gateway.storage import jobs
@@ -39,6 +42,25 @@ _log = logging.getLogger(__name__)
 
 class Unrecoverable(Exception):
     """A job cannot succeed, however often it is tried; `str()` says why, for the log."""
+
+
+class Postponed(Exception):
+    """A job did not succeed this time, and its handler knows better than the general rule when to try again, and how often."""
+
+    def __init__(self, reason: str, pause_ms: int) -> None:
+        """Keep the reason for the log, and how long to rest."""
+        super().__init__(reason)
+        self.pause_ms = pause_ms
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """How an attempt ended."""
+
+    state: str
+    error: str = ""
+    pause_ms: int = 0
+    """How long a job that is `ready` again rests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +192,9 @@ class Runner:
 
     def _do(self, job: Job) -> None:
         """Run one job and note how it ended."""
+        logs.trace(job.correlation_id)
         try:
-            self._note(job, *self._attempt(job))
+            self._note(job, self._counted(job))
         except DatabaseUnavailable as error:
             _log.warning("the end of a job was not noted; it runs again", extra={"fields": {"job": job.id, "error": str(error)}})
         except Exception:  # noqa: BLE001 -- a hand that is gone is missed by every job after this one
@@ -179,44 +202,62 @@ class Runner:
         finally:
             with self._guard:
                 self._running.pop(job.id, None)
+            logs.trace("")
 
-    def _attempt(self, job: Job) -> tuple[str, str]:
-        """Return the state a job is in after this attempt, and the error."""
+    def _counted(self, job: Job) -> _Outcome:
+        """Run a job's handler, count it, and return how it ended."""
+        began = time.perf_counter_ns()
+        outcome = self._attempt(job)
+        kind = job.kind if job.kind in self._handlers else "unknown"
+        figures.JOBS.add(kind, "retry" if outcome.state == "ready" else outcome.state)
+        figures.JOB_SECONDS.observe((time.perf_counter_ns() - began) // 1000, kind)
+        return outcome
+
+    def _attempt(self, job: Job) -> _Outcome:
+        """Run a job's handler and return how it ended."""
         handler = self._handlers.get(job.kind)
         if handler is None:
-            return "dead", f"nobody knows the kind {job.kind}"
-        last = job.attempts > len(BACK_OFF_MS)
+            return _Outcome("dead", f"nobody knows the kind {job.kind}")
         if job.attempts > len(BACK_OFF_MS) + 1:
             # Claimed more often than it may be tried: each time its process died with it.
-            return "dead", "its process died at every attempt"
+            return _Outcome("dead", "its process died at every attempt")
         try:
             handler(self._house, job)
         except Unrecoverable as error:
-            return "dead", _told(error)
+            return _Outcome("dead", _told(error))
         except Exception as error:  # noqa: BLE001 -- whatever a handler raises is a failed attempt, told in the log, never the end of the thread
             fields = {"job": job.id, "kind": job.kind, "attempt": job.attempts, "error": _told(error)}
             _log.warning("a job failed", extra={"fields": fields})
-            return "dead" if last else "ready", _told(error)
-        return "done", ""
+            return _failed(job, error)
+        return _Outcome("done")
 
-    def _note(self, job: Job, state: str, error: str) -> None:
-        house, now = self._house, self._house.clock()
-        if state == "ready":
-            pause = BACK_OFF_MS[job.attempts - 1]
-            jobs.retry_job(house.database, job, self._owner, error=error, run_at=Instant(now + pause))
+    def _note(self, job: Job, outcome: _Outcome) -> None:
+        house, now, error = self._house, self._house.clock(), outcome.error
+        if outcome.state == "ready":
+            jobs.retry_job(house.database, job, self._owner, error=error, run_at=Instant(now + outcome.pause_ms))
             return
         with house.database.transaction():
-            noted = jobs.finish_job(house.database, job, self._owner, state=state, error=error, now=now)
-            if noted and state == "dead":
+            noted = jobs.finish_job(house.database, job, self._owner, state=outcome.state, error=error, now=now)
+            if noted and outcome.state == "dead":
                 _log.error("a job is dead", extra={"fields": {"job": job.id, "kind": job.kind, "error": error}})
                 detail = {"kind": job.kind, "attempts": job.attempts, "error": error}
-                house.context(WORKER).record(Event(job.node, "job.dead", "job", job.id, outcome="refused", detail=detail))
+                context = house.context(WORKER, correlation_id=job.correlation_id)
+                context.record(Event(job.node, "job.dead", "job", job.id, outcome="refused", detail=detail))
+
+
+def _failed(job: Job, error: Exception) -> _Outcome:
+    """Return what becomes of a job whose handler failed."""
+    if isinstance(error, Postponed):
+        return _Outcome("ready", _told(error), error.pause_ms)
+    if job.attempts > len(BACK_OFF_MS):
+        return _Outcome("dead", _told(error))
+    return _Outcome("ready", _told(error), BACK_OFF_MS[job.attempts - 1])
 
 
 def _told(error: Exception) -> str:
     """Return what the log may hold of an error: the text of our own classes, of others only the class, whose text may hold a secret."""
     match error:
-        case Unrecoverable():
+        case Unrecoverable() | Postponed():
             return str(error)
         case Unreachable():
             return error.reason

@@ -10,7 +10,7 @@ from gateway.domain.audit import Event
 from gateway.domain.locks import LIMITS, UNTRIED, GuessPath, Lock, next_lock
 from gateway.domain.people import Account
 from gateway.domain.values import comparison_key, hash_token
-from gateway.services import people
+from gateway.services import notices, people
 from gateway.services.context import Context
 from gateway.storage import locks
 
@@ -72,6 +72,7 @@ def punish(context: Context, guess: Guess) -> Lock | None:
         if guess.account is not None:
             detail = {"path": guess.path, "until": lock.locked_until, "times": lock.times, "attempts": lock.attempts}
             context.publish(Event(guess.account.home, "person.locked", "person", guess.account.id, code="E_Locked_Out", detail=detail))
+            notices.tell_locked(context, guess.account, guess.path, lock)
     return lock
 
 

@@ -43,7 +43,7 @@ class About:
     """Homed in it or below."""
     below: int
     """Nodes below it."""
-    policies: Mapping[str, int]
+    policies: Mapping[str, int | str]
     """Set at the node itself."""
 
 

@@ -15,7 +15,7 @@ from gateway.domain.locks import GuessPath, Lock
 from gateway.domain.nodes import Node
 from gateway.domain.people import Account, AccountType, Status, effective_status, local_and_domain
 from gateway.domain.values import Instant, ProviderId
-from gateway.services import access, credentials, linking, locks, people, second_factor, sessions
+from gateway.services import access, credentials, linking, locks, notices, people, second_factor, sessions
 from gateway.services.context import Context
 from gateway.services.people import NewPerson
 from gateway.storage import access as stored_access
@@ -109,7 +109,9 @@ def change(context: Context, account: Account, changes: Changes) -> Account:
     _require_matching(changes.matching or "")
     with context.database.transaction():
         if changes.fields != people.fields_of(account):
-            account = people.change_fields(context, account, changes.fields)
+            before, account = account, people.change_fields(context, account, changes.fields)
+            if before.email and account.email and before.email != account.email:
+                notices.tell_email_changed(context, before, account)
         after = replace(
             account,
             mfa_required=account.mfa_required if changes.mfa_required is None else changes.mfa_required,

@@ -16,7 +16,7 @@ from gateway.domain.nodes import Node
 from gateway.domain.people import Account
 from gateway.domain.sign_in import Proof, SignIn, Step
 from gateway.domain.values import Instant
-from gateway.services import admission, credentials_recovery, credentials_totp, locks, people, sessions
+from gateway.services import admission, credentials_recovery, credentials_totp, locks, notices, people, sessions
 from gateway.services import sign_in as sign_ins
 from gateway.services.admission import Attempt
 from gateway.services.context import Context
@@ -90,6 +90,7 @@ def enrol(context: Context, node: Node, sign_in: SignIn, code: str) -> Enrolled:
         if not guess.closed and credentials_totp.confirm(traced, account, sign_in.id, code):
             locks.forgive(traced, guess)
             codes = credentials_recovery.issue_recovery_codes(traced, account)
+            notices.tell_factor_enrolled(traced, account)
             return Enrolled(sign_ins.advance(context, node, sign_in, means=stronger_means(proof.means)), codes)
         refusal = _refused(traced, node, sign_in, guess, "E_Mfa_Invalid")
     return Enrolled(_stored_or_raised(context, sign_in, refusal), ())
@@ -123,7 +124,9 @@ def reset(context: Context, account: Account) -> tuple[str, Instant]:
         locks.reset(context, account, GuessPath.CODE)
         sessions.end_all_of_account(context, account, "second factor reset")
         context.publish(Event(account.home, "factor.reset", "person", account.id, detail={"had_factor": wiped}))
-        return credentials_recovery.issue_access_code(context, account)
+        code, expires_at = credentials_recovery.issue_access_code(context, account)
+        notices.tell_factor_reset(context, account, expires_at)
+        return code, expires_at
 
 
 def regenerate_recovery_codes(context: Context, account: Account) -> tuple[str, ...]:
