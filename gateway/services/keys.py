@@ -5,9 +5,11 @@ from functools import lru_cache, partial
 from typing import cast
 
 from gateway.domain.audit import Event
-from gateway.domain.values import MINUTE_MS, Instant, NodeId
+from gateway.domain.values import DAY_MS, HOUR_MS, MINUTE_MS, Instant, NodeId
 from gateway.services import nodes
 from gateway.services.context import Context
+from gateway.services.house import WORKER, House
+from gateway.services.routines import Routine
 from gateway.storage import keys
 from gateway.storage.keys import StoredKey
 from gateway.tokens.keyring import UnwrapFailed
@@ -19,6 +21,10 @@ STATEMENT_ALGORITHM: SigningAlgorithm = "ES256"
 """By which statements are signed that are no tokens, such as the heads of the audit trail."""
 LEAD_MS = 10 * MINUTE_MS
 """How long a new key is published before it signs: twice as long as verifiers may keep our key set (openid.md 37)."""
+SHORTEST_LIFE_MS = DAY_MS
+"""However short a policy says: verifiers fetch our key set now and then, not all day."""
+EVERY_MS = HOUR_MS
+"""How often it is looked for keys that are due."""
 _PURPOSE = "signing key"
 _CACHE = KeyCache()
 
@@ -36,18 +42,19 @@ def rotate_keys(context: Context, node_id: NodeId) -> list[str]:
     A new key is published at once and signs after `LEAD_MS`; the old ones sign until then, and stay published until what they
     signed has ended.
     """
-    lives = nodes.lifetimes(context, node_id)
-    begins = Instant(context.now() + LEAD_MS)
-    gone = Instant(begins + 2 * max(lives.id_token, lives.access_token))
-    added = []
-    for alg in ALGORITHMS:
-        key = _new_key(context, node_id, alg, active_from=begins)
-        with context.database.transaction():
-            keys.insert_key(context.database, key)
-            keys.retire_other_keys(context.database, key, published_until=gone)
-            context.publish(Event(node_id, "keys.rotated", "key", key.kid, detail={"alg": alg}))
-        added.append(key.kid)
-    return added
+    return [_turn(context, node_id, alg) for alg in ALGORITHMS]
+
+
+def rotate_due(house: House) -> bool:
+    """Turn one key that is as old as its node's policy `signing_key` allows; return whether there was one: then there may be more."""
+    context = house.context(WORKER)
+    for node_id, alg, begun in keys.list_ages(context.database):
+        # The successor is made so early that it signs on the day.
+        age = max(nodes.lifetimes(context, node_id).signing_key, SHORTEST_LIFE_MS) - LEAD_MS
+        if begun + age <= context.now():
+            _turn(context, node_id, cast("SigningAlgorithm", alg))
+            return True
+    return False
 
 
 def get_signing_key(context: Context, node_id: NodeId, alg: str) -> SigningKey:
@@ -89,6 +96,18 @@ def _key_set(jwks: tuple[str, ...]) -> KeySet:
     return import_key_set({"keys": [json.loads(jwk) for jwk in jwks]})
 
 
+def _turn(context: Context, node_id: NodeId, alg: SigningAlgorithm) -> str:
+    lives = nodes.lifetimes(context, node_id)
+    begins = Instant(context.now() + LEAD_MS)
+    gone = Instant(begins + 2 * max(lives.id_token, lives.access_token))
+    key = _new_key(context, node_id, alg, active_from=begins)
+    with context.database.transaction():
+        keys.insert_key(context.database, key)
+        keys.retire_other_keys(context.database, key, published_until=gone)
+        context.publish(Event(node_id, "keys.rotated", "key", key.kid, detail={"alg": alg}))
+    return key.kid
+
+
 def _add(context: Context, node_id: NodeId, alg: SigningAlgorithm, *, active_from: Instant) -> StoredKey:
     key = _new_key(context, node_id, alg, active_from=active_from)
     keys.insert_key(context.database, key)
@@ -114,3 +133,7 @@ def _new_key(context: Context, node_id: NodeId, alg: SigningAlgorithm, *, active
 def _load(context: Context, stored: StoredKey) -> SigningKey:
     pem = context.keyring.unwrap(stored.private_key, purpose=_PURPOSE, owner=stored.kid)
     return load_key(pem, stored.kid, cast("SigningAlgorithm", stored.alg))
+
+
+ROUTINE = Routine("key rotation", rotate_due, every=EVERY_MS)
+"""What the worker does of it."""

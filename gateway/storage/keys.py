@@ -3,9 +3,12 @@
 import dataclasses
 from dataclasses import dataclass
 
+import peewee as pw
+
 from gateway.domain.values import Instant, NodeId
 from gateway.storage.database import Database, Statement, place, places
 from gateway.storage.tables.apps import SigningKey as KeyTable
+from gateway.storage.tables.nodes import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,14 @@ _PUBLISHED = Statement(
 _EVERY = Statement(
     KeyTable.select(*_COLUMNS).where((KeyTable.node == place("node")) & (KeyTable.alg == place("alg"))).order_by(KeyTable.created_at)
 )
+# What a deleted node signs with turns no more; it is a node again once it is recovered.
+_AGES = Statement(
+    KeyTable.select(KeyTable.node, KeyTable.alg, pw.fn.MAX(KeyTable.active_from))
+    .join(Node, on=(KeyTable.node == Node.id))
+    .where(Node.deleted_at.is_null() & KeyTable.retired_at.is_null())
+    .group_by(KeyTable.node, KeyTable.alg)
+    .order_by(pw.fn.MAX(KeyTable.active_from))
+)
 _INSERT = Statement(KeyTable.insert(places(KeyTable)))
 _RETIRE = Statement(
     KeyTable.update({KeyTable.retired_at: place("at"), KeyTable.published_until: place("published_until")}).where(
@@ -69,11 +80,19 @@ def list_every_key(database: Database, node_id: NodeId, alg: str) -> list[Stored
     return [StoredKey(*row) for row in database.rows(_EVERY, node=node_id, alg=alg)]
 
 
+def list_ages(database: Database) -> list[tuple[NodeId, str, Instant]]:
+    """Return node, algorithm and beginning of every newest key in use, the oldest first."""
+    return [(row[0], row[1], row[2]) for row in database.rows(_AGES)]
+
+
 def insert_key(database: Database, key: StoredKey) -> None:
     """Add a key."""
     database.write(_INSERT, **{field.name: getattr(key, field.name) for field in dataclasses.fields(key)})
 
 
-def retire_other_keys(database: Database, key: StoredKey, *, published_until: Instant) -> None:
-    """Retire the node's other keys of this algorithm when `key` begins to sign; they stay published until `published_until`."""
-    database.write(_RETIRE, node=key.node, alg=key.alg, kid=key.kid, at=key.active_from, published_until=published_until)
+def retire_other_keys(database: Database, key: StoredKey, *, published_until: Instant) -> int:
+    """Retire the node's other keys of this algorithm when `key` begins to sign; they stay published until `published_until`.
+
+    Returns how many there were.
+    """
+    return database.write(_RETIRE, node=key.node, alg=key.alg, kid=key.kid, at=key.active_from, published_until=published_until)

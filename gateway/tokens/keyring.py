@@ -42,12 +42,25 @@ class KeyRing:
         if key is None:
             message = f"no key {key_id} in MOONGATE_SECRET_KEYS"
             raise UnwrapFailed(message)
-        raw = base64.urlsafe_b64decode(text)
         try:
+            raw = base64.urlsafe_b64decode(text)
             return key.decrypt(raw[:_NONCE], raw[_NONCE:], f"{purpose}|{owner}".encode())
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             message = f"a secret for {purpose} does not unwrap"
             raise UnwrapFailed(message) from error
+
+    def rewrap(self, wrapped: str, *, purpose: str, owner: str) -> str:
+        """Return the same secret wrapped by the newest key, or raise UnwrapFailed."""
+        return self.wrap(self.unwrap(wrapped, purpose=purpose, owner=owner), purpose=purpose, owner=owner)
+
+    @property
+    def newest(self) -> str:
+        """The short name of the key that wraps now: what it wraps begins with that."""
+        return self._newest
+
+    def names(self) -> frozenset[str]:
+        """Return the short names of all keys of the ring."""
+        return frozenset(self._keys)
 
     def seal(self, plaintext: bytes, *, purpose: str) -> bytes:
         """Return `plaintext` sealed for one purpose, under a key made of 256 random bits for it alone.

@@ -42,7 +42,7 @@ APP_ERRORS = {
 """RFC 6749 §4.1.2.1, RFC 6750 §3.1, OIDC Core §3.1.2.6, OpenID unmet authentication requirements."""
 COMMANDS = {
     *("audit", "client", "customer", "doctor", "domain", "explain", "group", "idp", "import", "job", "keys", "membership", "migrate"),
-    *("registration", "role", "scim-connection", "scim-log", "session", "tenant", "user", "what-if"),
+    *("backup", "registration", "restore", "role", "scim-connection", "scim-log", "secrets", "session", "tenant", "user", "what-if"),
 }
 
 each_entry = pytest.mark.parametrize("entry", catalogue().values(), ids=lambda entry: entry.code)

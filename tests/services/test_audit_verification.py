@@ -1,5 +1,7 @@
 """Whoever may write the database and has no secret key changes nothing of the sealed trail unnoticed: each way of tampering is told."""
 
+import dataclasses
+import json
 from dataclasses import dataclass
 
 import pytest
@@ -14,6 +16,7 @@ from gateway.services.house import House
 from gateway.storage import audit
 from gateway.storage import sealing as stored
 from tests.conftest import Clock
+from tests.tokens.forge import ForgeKey, forge
 
 
 @dataclass
@@ -40,7 +43,7 @@ class Trail:
         return int(self.context.database.script("SELECT COUNT(*) FROM audit_leaf")[0][0])
 
     def entry(self, number: int) -> str:
-        return str(self.context.database.script(f"SELECT entry FROM audit_leaf WHERE number = {number}")[0][0])  # noqa: S608 -- a number
+        return str(self.context.database.script(f"SELECT entry FROM audit_leaf WHERE number = {number}")[0][0])  # noqa: S608 -- only numbers
 
     def make_leaves_again(self) -> None:
         """What somebody does who knows how leaves are made, and has no key: everything but the signatures."""
@@ -139,8 +142,8 @@ def test_a_row_that_was_removed_with_its_leaf_and_all_others_moved_up_is_told(tr
     trail.write(f"DELETE FROM audit WHERE id = '{entry}'")  # noqa: S608 -- an id made here
     trail.write("DELETE FROM audit_leaf WHERE number = 7")
     for number in range(8, 17):
-        trail.write(f"UPDATE audit SET leaf = {number - 1} WHERE leaf = {number}")  # noqa: S608 -- numbers
-        trail.write(f"UPDATE audit_leaf SET number = {number - 1} WHERE number = {number}")  # noqa: S608 -- numbers
+        trail.write(f"UPDATE audit SET leaf = {number - 1} WHERE leaf = {number}")  # noqa: S608 -- only numbers
+        trail.write(f"UPDATE audit_leaf SET number = {number - 1} WHERE number = {number}")  # noqa: S608 -- only numbers
     trail.make_leaves_again()
     kinds = {finding.kind for finding in trail.findings()}
     assert {"head", "missing"} <= kinds
@@ -203,7 +206,7 @@ def test_two_rows_that_changed_places_with_their_leaves_are_told_by_the_heads(tr
 def cut(trail: Trail, size: int) -> None:
     for number in range(size, trail.size()):
         trail.write(f"DELETE FROM audit WHERE id = '{trail.entry(number)}'")  # noqa: S608 -- an id made here
-    trail.write(f"DELETE FROM audit_leaf WHERE number >= {size}")  # noqa: S608 -- a number
+    trail.write(f"DELETE FROM audit_leaf WHERE number >= {size}")  # noqa: S608 -- only numbers
 
 
 def test_a_cut_tail_is_told_by_the_head_over_it(trail: Trail) -> None:
@@ -273,6 +276,33 @@ def test_a_head_signed_with_a_key_that_is_not_ours_is_told(trail: Trail) -> None
         {"iss": "http://localhost:8000/t/platform", "size": 17, "root": head.root, "at": head.at}, key, typ="audit-head"
     )
     trail.write(f"UPDATE audit_head SET statement = '{statement}' WHERE size = 17")  # noqa: S608 -- made here
+    assert {finding.kind for finding in trail.findings()} == {"head"}
+
+
+def forged_head(trail: Trail, key: ForgeKey) -> str:
+    """A head over a trail of somebody's own making, signed by their key under the platform's name."""
+    issuer = trail.context.database.script("SELECT issuer FROM node WHERE slug = 'platform'")[0][0]
+    head = sealing.get_head(trail.context)
+    return forge({"iss": issuer, "size": 17, "root": head.root, "at": head.at}, key, header={"typ": "audit-head"})
+
+
+def test_a_key_that_somebody_put_among_the_platforms_signs_nothing(trail: Trail, ec_key: ForgeKey) -> None:
+    trail.write(f"UPDATE audit_head SET statement = '{forged_head(trail, ec_key)}' WHERE size = 17")  # noqa: S608 -- made here
+    (kept,) = trail.context.database.script("SELECT * FROM signing_key WHERE node = (SELECT id FROM node WHERE slug = 'platform')")
+    # With the wrapped half of another key, since nobody can wrap one without the secret keys.
+    jwk = json.dumps(ec_key.jwk())
+    values = ", ".join("NULL" if value is None else f"'{value}'" for value in (ec_key.kid, *kept[1:4], jwk, *kept[5:]))
+    trail.write(f"INSERT INTO signing_key VALUES ({values})")  # noqa: S608 -- made here
+    assert {finding.kind for finding in trail.findings()} == {"head"}
+
+
+def test_a_key_whose_public_half_was_replaced_signs_nothing_else(trail: Trail, ec_key: ForgeKey) -> None:
+    kid = keys.get_signing_key(
+        trail.context, trail.context.database.script("SELECT id FROM node WHERE slug = 'platform'")[0][0], "ES256"
+    ).kid
+    theirs = dataclasses.replace(ec_key, kid=kid)
+    trail.write(f"UPDATE audit_head SET statement = '{forged_head(trail, theirs)}' WHERE size = 17")  # noqa: S608 -- made here
+    trail.write(f"UPDATE signing_key SET public_jwk = '{json.dumps(theirs.jwk())}' WHERE kid = '{kid}'")  # noqa: S608 -- made here
     assert {finding.kind for finding in trail.findings()} == {"head"}
 
 

@@ -3,8 +3,14 @@
 from gateway.domain.nodes import Node
 from gateway.services import keys, nodes
 from gateway.services.context import Context
+from gateway.services.house import House
 from gateway.services.keys import LEAD_MS
+from gateway.services.routines import Clerk
+from gateway.worker import ROUTINES
 from tests.conftest import Clock
+
+DAY = 86_400
+"""Seconds."""
 
 
 def test_private_key_is_wrapped_at_rest(context: Context, acme: Node) -> None:
@@ -48,3 +54,79 @@ def test_rotating_a_node_without_keys_leaves_it_able_to_sign(context: Context, a
     assert keys.get_signing_key(context, acme.id, "RS256").alg == "RS256"
     clock.advance(milliseconds=LEAD_MS)
     assert keys.get_signing_key(context, acme.id, "RS256").alg == "RS256"
+
+
+class TestRotationBySchedule:
+    """Keys turn by themselves, after 90 days unless a policy says sooner."""
+
+    def kids(self, context: Context, node: Node) -> set[str]:
+        return {key["kid"] for key in keys.list_public_keys(context, node.id)}
+
+    def test_a_young_key_stays(self, house: House, context: Context, acme: Node, clock: Clock) -> None:
+        keys.ensure_keys(context, acme.id)
+        clock.advance(seconds=89 * DAY)
+        assert not keys.rotate_due(house)
+
+    def test_an_old_key_gets_a_successor_that_is_published_before_it_signs(
+        self, house: House, context: Context, acme: Node, clock: Clock
+    ) -> None:
+        keys.ensure_keys(context, acme.id)
+        old = keys.get_signing_key(context, acme.id, "ES256").kid
+        clock.advance(seconds=90 * DAY, milliseconds=-LEAD_MS)
+        while keys.rotate_due(house):
+            pass
+        assert len(self.kids(context, acme)) == 4
+        assert keys.get_signing_key(context, acme.id, "ES256").kid == old
+        clock.advance(milliseconds=LEAD_MS)
+        assert keys.get_signing_key(context, acme.id, "ES256").kid != old
+        assert old in self.kids(context, acme)
+        clock.advance(seconds=DAY)
+        assert old not in self.kids(context, acme)
+
+    def test_each_turn_turns_one_key(self, house: House, context: Context, acme: Node, clock: Clock) -> None:
+        keys.ensure_keys(context, acme.id)
+        clock.advance(seconds=91 * DAY)
+        assert [keys.rotate_due(house) for _ in range(3)] == [True, True, False]
+
+    def test_a_policy_makes_them_turn_sooner_there_and_below(
+        self, house: House, context: Context, acme: Node, globex: Node, clock: Clock
+    ) -> None:
+        for node in (acme, globex):
+            keys.ensure_keys(context, node.id)
+        nodes.change_node(context, acme, policies={"signing_key": str(30 * DAY)})
+        clock.advance(seconds=31 * DAY)
+        while keys.rotate_due(house):
+            pass
+        assert len(self.kids(context, acme)) == 4
+        assert len(self.kids(context, globex)) == 2
+
+    def test_no_policy_makes_them_turn_more_often_than_once_a_day(self, house: House, context: Context, acme: Node, clock: Clock) -> None:
+        keys.ensure_keys(context, acme.id)
+        nodes.change_node(context, acme, policies={"signing_key": "1"})
+        clock.advance(seconds=DAY / 2)
+        assert not keys.rotate_due(house)
+
+    def test_keys_of_a_deleted_node_turn_no_more(self, house: House, context: Context, acme: Node, clock: Clock) -> None:
+        keys.ensure_keys(context, acme.id)
+        nodes.delete_node(context, nodes.disable_node(context, acme))
+        clock.advance(seconds=91 * DAY)
+        assert not keys.rotate_due(house)
+
+    def test_the_worker_does_it(self, house: House, context: Context, acme: Node, clock: Clock) -> None:
+        keys.ensure_keys(context, acme.id)
+        clerk = Clerk(house, [keys.ROUTINE])
+        clerk.run_due()
+        clock.advance(seconds=91 * DAY)
+        clerk.run_due()
+        assert len(self.kids(context, acme)) == 4
+        assert keys.ROUTINE in ROUTINES
+
+    def test_tokens_of_the_old_key_are_verified_until_they_end(self, house: House, context: Context, acme: Node, clock: Clock) -> None:
+        keys.ensure_keys(context, acme.id)
+        clock.advance(seconds=90 * DAY, milliseconds=-LEAD_MS)
+        while keys.rotate_due(house):
+            pass
+        clock.advance(milliseconds=LEAD_MS - 1)
+        last = keys.get_signing_key(context, acme.id, "ES256")
+        clock.advance(milliseconds=nodes.lifetimes(context, acme.id).access_token)
+        assert last.kid in {key.kid for key in keys.verification_keys(context, acme.id).keys}
