@@ -8,7 +8,8 @@ from gateway.domain.document import PersonFields
 from gateway.domain.groups import AddMembers
 from gateway.domain.nodes import NodeKind
 from gateway.domain.schema import CORE_USER_URN, ENTERPRISE_URN, JsonObject
-from gateway.services import connections, credentials, groups, nodes, people, platform, provisioning, relying_parties
+from gateway.http import endpoints
+from gateway.services import connections, credentials, groups, nodes, people, person_views, platform, provisioning, relying_parties
 from gateway.services.connections import NewConnection
 from gateway.services.context import Context
 from gateway.services.groups import Wanted
@@ -72,11 +73,13 @@ def populate(home: Path, public_url: str, count: int) -> Population:
     issued = connections.create_connection(context, acme, NewConnection(name="Directory"))
     # The load comes through one connection, faster than any directory sends.
     connections.change_connection(context, acme, issued.connection, replace(issued.connection, rate=1_000_000))
+    reader = person_views.Reader(context, issued.connection, acme.issuer + endpoints.SCIM)
     ids: list[str] = []
     for start in range(0, count, _BATCH):
         with context.database.transaction():
             numbers = range(start, min(start + _BATCH, count))
-            ids += [provisioning.create_provisioned(context, issued.connection, acme, person(number)).account.id for number in numbers]
+            made = [provisioning.create_provisioned(context, issued.connection, acme, person(number)).account.id for number in numbers]
+            ids += [person_views.get_written(reader, account).id for account in made]
     wanted = Wanted("Everybody", None, (AddMembers(tuple(ids[: count - count // 10])),))
     group = groups.create_group(context, acme, wanted, connection=issued.connection).seen.group
     redirect_uri = "http://localhost:9/callback"

@@ -6,9 +6,8 @@ from http import HTTPStatus
 import orjson
 from scim2_server.conditions import EntityTags
 
-from gateway.domain.document import Meta
 from gateway.domain.errors import Refusal
-from gateway.domain.groups import splice_group
+from gateway.domain.groups import Meta, splice_group
 from gateway.domain.patch import Operation, apply_patch
 from gateway.domain.projection import Projection, project
 from gateway.domain.schema import CORE_GROUP_URN, GROUP, JsonObject

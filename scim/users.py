@@ -51,7 +51,7 @@ def create(exchange: Exchange, body: JsonObject) -> Answer:
     projection = parameters.projection_of(exchange, exchange.profile.user)
     normalised = normalise_resource(body, exchange.profile.user, exchange.profile)
     seen = provisioning.create_provisioned(exchange.context, exchange.connection, exchange.node, normalised.document, _rules(exchange))
-    view = _view(exchange, seen.account.id)
+    view = person_views.get_written(_reader(exchange), seen.account.id)
     headers = {"ETag": view.version, "Location": view.location}
     answer = Answer(201, _projected(exchange, view, projection), headers, target=view.id, rewrites=normalised.rewrites + seen.notes)
     if parameters.wants_minimal(exchange) and projection is None:
@@ -107,7 +107,7 @@ def _write(exchange: Exchange, resource_id: str, change: Change) -> Seen:
 def _changed(exchange: Exchange, resource_id: str, seen: Seen, rewrites: tuple[str, ...], changed: list[str], *, status: int) -> Answer:
     """Answer a change: with the person, or 204 where connection or client want none; `attributes` always gets the person (§3.5.2)."""
     projection = parameters.projection_of(exchange, exchange.profile.user)
-    view = _view(exchange, resource_id)
+    view = person_views.get_written(_reader(exchange), resource_id)
     headers = {"ETag": view.version, "Location": view.location}
     minimal = parameters.wants_minimal(exchange)
     if projection is None and (status == HTTPStatus.NO_CONTENT if minimal is None else minimal):

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import lru_cache
-from json.encoder import encode_basestring, encode_basestring_ascii
-from typing import NamedTuple
+from json.encoder import encode_basestring
+from zlib import crc32
 
 from gateway.domain.schema import CORE_USER_URN, ENTERPRISE_URN, MOONGATE_URN, Json, JsonObject
 from gateway.domain.values import Instant
@@ -51,17 +51,6 @@ class Parts:
     """What was said about our own extension."""
 
 
-class Meta(NamedTuple):
-    """What `meta` tells of a resource. A tuple, because a page makes a thousand of them."""
-
-    location: str
-    """Absolute URL under the connection's issuer."""
-    version: str
-    """The ETag, as in the header (RFC 7644 §3.14)."""
-    created_at: Instant
-    updated_at: Instant
-
-
 def parted(document: JsonObject) -> Parts:
     """Return a canonical document taken apart for storage."""
     stored: JsonObject = {"schemas": [CORE_USER_URN, *([ENTERPRISE_URN] if ENTERPRISE_URN in document else [])]}
@@ -90,22 +79,42 @@ def stored_json(stored: JsonObject, resource_id: str) -> str:
     return json.dumps({"schemas": stored["schemas"], "id": resource_id, **stored}, ensure_ascii=False, separators=(",", ":"))
 
 
-def splice(stored: bytes, *, meta: Meta, external_id: str | None = None, groups_json: bytes = b"", computed: bytes = b"") -> bytes:
-    """Return the full document as JSON, made by joining bytes and without parsing.
+def splice(version: str, *, created_at: Instant, updated_at: Instant, external_id: str | None = None, extension: str = "") -> str:
+    """Return what is spliced into a stored document besides groups and location.
 
-    `stored` comes from `stored_json`. `groups_json` is a JSON list, `computed` the JSON object of our extension; empty bytes leave
-    the attribute out.
+    `version` is what the ETag says (RFC 7644 §3.14) as far as it does not depend on groups; `extension` is our extension's JSON object.
     """
-    parts = [stored[:-1]]
-    if computed:
-        # `schemas` must name every extension present (RFC 7643 §3); the core URN is always its first element.
-        parts = [_OPENING, _EXTENSION_IN_SCHEMAS, stored[len(_OPENING) : -1], _EXTENSION_KEY, computed]
+    parts = [_EXTENSION_KEY, extension] if extension else []
     if external_id is not None:
-        parts += (b',"externalId":', _text(external_id))
+        parts += (',"externalId":', encode_basestring(external_id))
+    parts += (',"meta":{"resourceType":"User","created":"', timestamp(created_at))
+    parts += ('","lastModified":"', timestamp(updated_at), '","version":"', _TAG, version)
+    return "".join(parts)
+
+
+def whole(stored: str, spliced: str, *, location: str, groups_json: str = "") -> bytes:
+    """Return the full document as JSON, made by joining texts and without parsing.
+
+    `stored` comes from `stored_json`, `spliced` from `splice`. `location` is an absolute URL that JSON need not escape; `groups_json` is
+    a JSON list, and empty leaves the attribute out.
+    """
+    # `schemas` must name every extension present (RFC 7643 §3); the core URN is always its first element.
+    head, start = (_EXTENDED_OPENING, _OPENING_LENGTH) if spliced.startswith(_EXTENSION_KEY) else ("", 0)
     if groups_json:
-        parts += (b',"groups":', groups_json)
-    parts += (b',"meta":', _meta_json(meta), b"}")
-    return b"".join(parts)
+        mark = _mark(groups_json)
+        return f'{head}{stored[start:-1]}{spliced}{mark}\\"","location":"{location}"}},"groups":{groups_json}}}'.encode()
+    return f'{head}{stored[start:-1]}{spliced}\\"","location":"{location}"}}}}'.encode()
+
+
+def etag(spliced: str, groups_json: str = "") -> str:
+    """Return the ETag that `whole` puts into a document, as in the header."""
+    return f'W/"{spliced[spliced.rindex(_TAG) + len(_TAG) :]}{_mark(groups_json)}"'
+
+
+@lru_cache(maxsize=4096)
+def _mark(groups_json: str) -> str:
+    """Return what the version says of groups, of which people of a page mostly have the same."""
+    return f"-{crc32(groups_json.encode()):x}" if groups_json else ""
 
 
 def person_from_document(document: Mapping[str, Json]) -> PersonFields:
@@ -167,9 +176,12 @@ def timestamp(instant: Instant) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{milliseconds:03d}Z"
 
 
-_OPENING = f'{{"schemas":["{CORE_USER_URN}"'.encode()
-_EXTENSION_IN_SCHEMAS = f',"{MOONGATE_URN}"'.encode()
-_EXTENSION_KEY = f',"{MOONGATE_URN}":'.encode()
+_OPENING = f'{{"schemas":["{CORE_USER_URN}"'
+_OPENING_LENGTH = len(_OPENING)
+_EXTENDED_OPENING = f'{_OPENING},"{MOONGATE_URN}"'
+_EXTENSION_KEY = f',"{MOONGATE_URN}":'
+_TAG = 'W/\\"'
+"""How an ETag begins inside JSON."""
 _SIMPLE = {
     "user_name": "userName",
     "display_name": "displayName",
@@ -178,17 +190,6 @@ _SIMPLE = {
     "time_zone": "timezone",
 }
 _NOT_PERSONAL = frozenset({"work", "fax", "pager"})
-
-
-def _text(value: str) -> bytes:
-    return encode_basestring(value).encode()
-
-
-def _meta_json(meta: Meta) -> bytes:
-    return (
-        f'{{"resourceType":"User","created":"{timestamp(meta.created_at)}","lastModified":"{timestamp(meta.updated_at)}",'
-        f'"location":{encode_basestring_ascii(meta.location)},"version":{encode_basestring_ascii(meta.version)}}}'
-    ).encode()
 
 
 def _string(container: Mapping[str, Json], name: str) -> str:

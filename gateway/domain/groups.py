@@ -6,9 +6,9 @@ Members are rows of their own. The stored document leaves them out, like externa
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NewType, TypeAlias
+from typing import NamedTuple, NewType, TypeAlias
 
-from gateway.domain.document import Meta, timestamp
+from gateway.domain.document import timestamp
 from gateway.domain.query import Filter
 from gateway.domain.schema import CORE_GROUP_URN
 from gateway.domain.values import ConnectionId, Instant, NodeId
@@ -90,6 +90,17 @@ class RequireMember:
 
 
 MemberChange: TypeAlias = AddMembers | RemoveMembers | RemoveSelected | ReplaceMembers | CallMembers | RequireMember
+
+
+class Meta(NamedTuple):
+    """What `meta` tells of a group. A tuple, because a page makes a thousand of them."""
+
+    location: str
+    """Absolute URL under the connection's issuer."""
+    version: str
+    """The ETag, as in the header (RFC 7644 §3.14)."""
+    created_at: Instant
+    updated_at: Instant
 
 
 def stored_group(group_id: str, display_name: str) -> str:

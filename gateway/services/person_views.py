@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import orjson
 
 from gateway.domain.connections import Connection
-from gateway.domain.document import Meta, splice
+from gateway.domain.document import etag, splice, whole
 from gateway.domain.errors import Refusal
 from gateway.domain.filter import matches
 from gateway.domain.identity import Criterion
@@ -27,7 +27,7 @@ from gateway.domain.values import AccountId, Instant, NodeId
 from gateway.services.context import Context
 from gateway.storage import connections, groups, nodes, person_rows, search
 from gateway.storage.database import Database
-from gateway.storage.person_rows import PersonRow
+from gateway.storage.person_rows import PersonRow, Ready
 
 MOST_CANDIDATES = 1000
 """How many people are tested one by one where no index answers a filter; with more it is refused (RFC 7644 §3.4.2.2, tooMany)."""
@@ -49,11 +49,16 @@ class View(NamedTuple):
     """One person as a connection sees it. A tuple, because a page makes a thousand of them."""
 
     id: AccountId
-    version: str
-    """The ETag: it changes with the row and with whatever is spliced in."""
     location: str
     body: bytes
     """The whole document as JSON."""
+    spliced: str
+    groups_json: str
+
+    @property
+    def version(self) -> str:
+        """Return the ETag: it changes with the row and with whatever is spliced in."""
+        return etag(self.spliced, self.groups_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +75,26 @@ class Wanted:
 def get_view(reader: Reader, account_id: str) -> View:
     """Return a person in the connection's sight; anybody else is as unknown as nobody."""
     context, connection = reader.context, reader.connection
+    ready = person_rows.find_ready(context.database, connection.node, connection.id, account_id, context.now())
+    if ready is None:
+        raise Refusal("E_Resource_Not_Found", data={"value": account_id[:128]})
+    if ready.spliced is None or not reader.extended:
+        return get_written(reader, account_id, keep=False)
+    return _views(reader, [ready])[0]
+
+
+def get_written(reader: Reader, account_id: str, *, keep: bool = True) -> View:
+    """Return a person who was just written, and keep what was made, so that readers find it ready."""
+    context, connection = reader.context, reader.connection
     row = person_rows.find_person_row(context.database, connection.node, connection.id, account_id, context.now())
     if row is None:
         raise Refusal("E_Resource_Not_Found", data={"value": account_id[:128]})
-    return _views(reader, [row])[0]
+    ready = _made_ready(reader, [row])[0]
+    # What ends by itself is not kept, nor what another connection would see otherwise.
+    own = reader.extended and row.managed_by == connection.id and row.home == connection.node
+    if keep and own and not row.locked and row.disable_after is None:
+        person_rows.make_ready(context.database, row.id, ready.spliced)
+    return _views(reader, [ready])[0]
 
 
 def list_views(reader: Reader, wanted: Wanted) -> tuple[int, list[View]]:
@@ -82,14 +103,17 @@ def list_views(reader: Reader, wanted: Wanted) -> tuple[int, list[View]]:
     found = search.people_search(connection.node, connection.id, wanted.filter, wanted.sorting, now=context.now())
     if not found.exact:
         return _tested(reader, wanted, found)
-    rows = _page(context, found, wanted)
-    return _total(reader, found, wanted, len(rows)), _views(reader, rows)
+    views = _page(reader, found, limit=wanted.count, offset=wanted.start - 1) if wanted.count else []
+    return _total(reader, found, wanted, len(views)), views
 
 
-def _page(context: Context, found: search.PeopleSearch, wanted: Wanted) -> list[PersonRow]:
-    if not wanted.count:
-        return []
-    return search.list_person_rows(context.database, found, limit=wanted.count, offset=wanted.start - 1)
+def _page(reader: Reader, found: search.PeopleSearch, *, limit: int, offset: int) -> list[View]:
+    """Return a page: of what is ready where all of it is, else of all that documents are made of."""
+    database = reader.context.database
+    page = search.list_ready(database, found, limit=limit, offset=offset) if reader.extended else []
+    if not page or any(ready.spliced is None for ready in page):
+        page = _made_ready(reader, search.list_person_rows(database, found, limit=limit, offset=offset))
+    return _views(reader, page)
 
 
 def _total(reader: Reader, found: search.PeopleSearch, wanted: Wanted, length: int) -> int:
@@ -103,15 +127,15 @@ def _total(reader: Reader, found: search.PeopleSearch, wanted: Wanted, length: i
 
 def _tested(reader: Reader, wanted: Wanted, found: search.PeopleSearch) -> tuple[int, list[View]]:
     """Test what the database may find one by one, where it is little enough."""
-    rows = search.list_person_rows(reader.context.database, found, limit=MOST_CANDIDATES + 1, offset=0)
-    if len(rows) > MOST_CANDIDATES:
+    candidates = _page(reader, found, limit=MOST_CANDIDATES + 1, offset=0)
+    if len(candidates) > MOST_CANDIDATES:
         raise Refusal(
             "E_Too_Many",
             field="filter",
             data={"value": f"more than {MOST_CANDIDATES} candidates"},
             reason="no index answers the filter or the order",
         )
-    views = [(view, orjson.loads(view.body)) for view in _views(reader, rows)]
+    views = [(view, orjson.loads(view.body)) for view in candidates]
     hits = [(view, document) for view, document in views if wanted.filter is None or matches(wanted.filter, document, USER)]
     if wanted.sorting is not None:
         sorting = wanted.sorting
@@ -120,20 +144,33 @@ def _tested(reader: Reader, wanted: Wanted, found: search.PeopleSearch) -> tuple
     return len(hits), [view for view, _ in hits[first : first + wanted.count]]
 
 
-def _views(reader: Reader, rows: Sequence[PersonRow]) -> list[View]:
-    if not rows:
-        return []
+def _made_ready(reader: Reader, rows: Sequence[PersonRow]) -> list[Ready]:
+    """Make what is spliced into the documents of these people; those who are alike share their extension."""
     context, node = reader.context, reader.connection.node
     homes = {home: _home(context, home, node) for home in {row.home for row in rows}} if reader.extended else {}
     now = context.now()
-    made: dict[tuple[object, ...], bytes] = {}
-    views = []
+    made: dict[tuple[object, ...], str] = {}
+    page = []
     for row in rows:
-        extension = b""
+        extension = ""
         if reader.extended:
             alike = (row.home, row.facts)
             extension = made.get(alike) or made.setdefault(alike, _extension_of(row, homes[row.home], now=now))
-        views.append(_view(reader.base, row, extension, groups.groups_json(row.groups, reader.base)))
+        told = f"{extension}|{row.external_id or ''}".encode()
+        version = f"{row.version}-{hashlib.blake2b(told, digest_size=6).hexdigest()}"
+        spliced = splice(version, created_at=row.created_at, updated_at=row.updated_at, external_id=row.external_id, extension=extension)
+        page.append(Ready(row.id, row.document, spliced, row.groups))
+    return page
+
+
+def _views(reader: Reader, page: Sequence[Ready]) -> list[View]:
+    """Return the documents of people who are ready; groups come last, because they change without the person."""
+    prefix = f"{reader.base}/Users/"
+    named = groups.groups_json(reader.context.database, reader.connection.node, {ready.groups for ready in page}, reader.base)
+    views = []
+    for account_id, document, spliced, found in page:
+        location, listed, said = prefix + account_id, named[found], spliced or ""
+        views.append(View(account_id, location, whole(document, said, location=location, groups_json=listed), said, listed))
     return views
 
 
@@ -185,7 +222,7 @@ class _Facts(NamedTuple):
     language: str
 
 
-def _extension_of(row: PersonRow, home: _Home, *, now: Instant) -> bytes:
+def _extension_of(row: PersonRow, home: _Home, *, now: Instant) -> str:
     status = effective_status(row, tenant_enabled=home.enabled, now=now)
     if row.locked and status in {Status.ACTIVE, Status.MUST_CHANGE_PASSWORD}:
         status = Status.LOCKED_OUT
@@ -207,22 +244,8 @@ def _extension_of(row: PersonRow, home: _Home, *, now: Instant) -> bytes:
     )
 
 
-def _view(base: str, row: PersonRow, extension: bytes, groups_json: bytes) -> View:
-    spliced = b"%b|%b|%b" % (extension, groups_json, (row.external_id or "").encode())
-    version = f'W/"{row.version}-{hashlib.blake2b(spliced, digest_size=6).hexdigest()}"'
-    location = f"{base}/Users/{row.id}"
-    body = splice(
-        row.document.encode(),
-        meta=Meta(location, version, row.created_at, row.updated_at),
-        external_id=row.external_id,
-        groups_json=groups_json,
-        computed=extension,
-    )
-    return View(row.id, version, location, body)
-
-
 @lru_cache(maxsize=4096)
-def _extension(facts: _Facts) -> bytes:
+def _extension(facts: _Facts) -> str:
     """Return our extension's JSON (R-201). Most people of a tenant share it, so it is seldom made."""
     document: dict[str, object] = {"status": facts.status, "signInMethod": facts.method, "loginMatching": facts.matching}
     if facts.custom_login:
@@ -239,4 +262,4 @@ def _extension(facts: _Facts) -> bytes:
         document["companyContacts"] = facts.contacts.split(",")
     if facts.language:
         document["language"] = facts.language
-    return orjson.dumps(document)
+    return orjson.dumps(document).decode()

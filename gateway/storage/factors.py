@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from gateway.domain.credential import AccessCode, Enrolment, TotpFactor
 from gateway.domain.values import AccountId, Instant, SignInId
 from gateway.storage.database import Database, Statement, place, places
+from gateway.storage.person_rows import make_ready
 from gateway.storage.tables import factors as tables
 
 _Factor = tables.TotpFactor
@@ -77,6 +78,7 @@ def find_factor(database: Database, account_id: AccountId) -> TotpFactor | None:
 
 def replace_factor(database: Database, factor: TotpFactor) -> None:
     """Store an authenticator app in place of any other."""
+    make_ready(database, factor.account, None)
     database.write(_DELETE_FACTOR, account=factor.account)
     database.write(
         _INSERT_FACTOR,
@@ -179,6 +181,7 @@ def delete_access_code(database: Database, account_id: AccountId) -> None:
 
 def wipe(database: Database, account_id: AccountId) -> bool:
     """Erase every second factor and what stands in for one, and known devices; return whether there was a factor."""
+    make_ready(database, account_id, None)
     for statement in (_DELETE_ENROLMENT, _DELETE_RECOVERY, _DELETE_ACCESS, _DELETE_DEVICES):
         database.write(statement, account=account_id)
     return database.write(_DELETE_FACTOR, account=account_id) == 1

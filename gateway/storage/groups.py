@@ -1,8 +1,8 @@
 """Groups: their rows, their names, the ids that directories gave them, and what a person's document says of them."""
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import orjson
 import peewee as pw
@@ -61,6 +61,11 @@ _DELETE_EXTERNAL_ID = Statement(
 )
 _INSERT_EXTERNAL_ID = Statement(GroupExternalId.insert(places(GroupExternalId)))
 _RELEASE = Statement(ScimGroup.update({ScimGroup.managed_by: None}).where(ScimGroup.managed_by == place("connection")))
+_NAMED = Statement(
+    ScimGroup.select(ScimGroup.created_at, ScimGroup.id, ScimGroup.display_name)
+    .join_from(ScimGroup, NodeAncestry, on=(NodeAncestry.descendant == ScimGroup.node))
+    .where((ScimGroup.id == place("id")) & (NodeAncestry.ancestor == place("node")))
+)
 _OF_PERSON = Statement(
     ScimGroup.select(*COLUMNS)
     .join(GroupMember, on=(GroupMember.scim_group == ScimGroup.id))
@@ -69,33 +74,23 @@ _OF_PERSON = Statement(
 )
 
 
-class _Pairs(pw.Node):
-    """Two columns of all rows as a JSON list of pairs, in the engine's words; psycopg's parameters are `%s`."""
+class _Listed(pw.Node):
+    """A column of all rows as one text, parted by commas, in the engine's words; psycopg's parameters are `%s`."""
 
-    def __init__(self, rows: pw.Select) -> None:
-        self._columns = (rows.c.id, rows.c.display_name)
+    def __init__(self, column: pw.Field) -> None:
+        self._column = column
 
     def __sql__(self, ctx: pw.Context) -> pw.Context:
-        opening, closing = (
-            ("jsonb_agg(jsonb_build_array(", "))::text") if ctx.state.param == "%s" else ("json_group_array(json_array(", "))")
-        )
-        written: pw.Context = ctx.literal(opening).sql(self._columns[0]).literal(", ").sql(self._columns[1]).literal(closing)
+        name = "string_agg(" if ctx.state.param == "%s" else "group_concat("
+        written: pw.Context = ctx.literal(name).sql(self._column).literal(", ',')")
         return written
 
 
 def groups_of(account: pw.Field) -> pw.Query:
-    """Return the query of the groups of the account that an outer query names, for `groups_json`: direct ones of a node and below.
-
-    It takes the place `node`.
-    """
-    found = (
-        GroupMember.select(ScimGroup.id, ScimGroup.display_name)
-        .join_from(GroupMember, ScimGroup, on=(ScimGroup.id == GroupMember.scim_group))
-        .join_from(ScimGroup, NodeAncestry, on=(NodeAncestry.descendant == ScimGroup.node))
-        .where((GroupMember.member == account) & (GroupMember.member_type == "User") & (NodeAncestry.ancestor == place("node")))
-        .order_by(ScimGroup.created_at, ScimGroup.id)
-    ).alias("found")
-    return pw.Select([found], [_Pairs(found)])
+    """Return the query of the ids of all groups that the account of an outer query is a direct member of, for `groups_json`."""
+    return GroupMember.select(_Listed(GroupMember.scim_group)).where(
+        (GroupMember.member == account) & (GroupMember.member_type == pw.SQL("'User'"))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,17 +164,23 @@ def release_groups(database: Database, connection: ConnectionId) -> int:
     return database.write(_RELEASE, connection=connection)
 
 
-@lru_cache(maxsize=4096)
-def groups_json(found: str | None, base: str) -> bytes:
-    """Return the list that a person's `groups` shows, made of what `groups_of` found; empty without any.
+def groups_json(database: Database, node_id: NodeId, found: Iterable[str | None], base: str) -> dict[str | None, str]:
+    """Return the lists that people's `groups` show as JSON, by what `groups_of` found of each; empty where nothing is in sight.
 
-    `base` is the SCIM base URL, without a slash at its end. People of one tenant are mostly in the same groups, so it is seldom made.
+    In sight are groups of the node and below it, in the order in which they were made. `base` is the SCIM base URL, without a slash at its
+    end. People of one page are mostly in the same groups, so few lists are made.
     """
-    listed = [
-        {"value": group, "$ref": f"{base}/Groups/{group}", "display": display, "type": "direct"}
-        for group, display in orjson.loads(found or "[]")
-    ]
-    return orjson.dumps(listed) if listed else b""
+    texts = {ids for ids in found if ids}
+    named: dict[str, Row] = {}
+    for group_id in {group_id for ids in texts for group_id in ids.split(",")}:
+        if row := database.row(_NAMED, id=group_id, node=node_id):
+            named[group_id] = row
+    lists: dict[str | None, str] = {None: ""}
+    for ids in texts:
+        rows = sorted(named[group_id] for group_id in ids.split(",") if group_id in named)
+        listed = [{"value": group, "$ref": f"{base}/Groups/{group}", "display": name, "type": "direct"} for _, group, name in rows]
+        lists[ids] = orjson.dumps(listed).decode() if listed else ""
+    return lists
 
 
 def group_of(row: Row) -> Group:

@@ -8,6 +8,7 @@ from gateway.domain.identity import AuthMethod, Criterion, EmailTrust, IdentityP
 from gateway.domain.nodes import NodeKind
 from gateway.domain.values import AccountId, Instant, NodeId, ProviderId, comparison_key
 from gateway.storage.database import Database, Duplicate, Row, Statement, place, places
+from gateway.storage.person_rows import forget_ready_of_provider, make_ready
 from gateway.storage.tables.federation import AccountProvider as AccountProviderTable
 from gateway.storage.tables.federation import IdentityProvider as ProviderTable
 from gateway.storage.tables.federation import Link, UpstreamLeg, UpstreamLogout
@@ -186,6 +187,7 @@ def insert_provider(database: Database, provider: IdentityProvider, *, wrapped_s
 
 def change_provider(database: Database, provider: IdentityProvider) -> None:
     """Store what may change of a provider; its key, issuer and vendor do not."""
+    forget_ready_of_provider(database, provider.id)
     database.write(_CHANGE, **_values(provider))
 
 
@@ -196,6 +198,7 @@ def change_secret(database: Database, provider_id: ProviderId, wrapped_secret: s
 
 def delete_provider(database: Database, provider_id: ProviderId) -> None:
     """Remove a provider with its links, the sign-in methods that name it, and whatever else points to it."""
+    forget_ready_of_provider(database, provider_id)
     pointing = (_DELETE_LEGS, _DELETE_LOGOUTS, _DELETE_LINKS_OF_PROVIDER, _DELETE_METHODS_OF_PROVIDER, _UNTIE_DOMAINS, _UNTIE_CONNECTIONS)
     for statement in (*pointing, _DELETE):
         database.write(statement, id=provider_id)
@@ -264,6 +267,7 @@ def list_sign_in_methods(database: Database, account_id: AccountId) -> list[Sign
 
 def replace_sign_in_methods(database: Database, account_id: AccountId, methods: list[SignInMethod]) -> None:
     """Store the providers an account names. Raises Duplicate if a federated login is taken at its provider."""
+    make_ready(database, account_id, None)
     database.write(_DELETE_METHODS, account=account_id)
     for method in methods:
         database.write(

@@ -10,6 +10,7 @@ from gateway.domain.people import Account, AccountType
 from gateway.domain.schema import ENTERPRISE_URN
 from gateway.domain.values import AccountId, ConnectionId, Instant, NamespaceId, NodeId, comparison_key
 from gateway.storage.database import Database, Row, Statement, place, places
+from gateway.storage.person_rows import make_ready
 from gateway.storage.tables.people import Account as AccountTable
 from gateway.storage.tables.people import Membership as MembershipTable
 from gateway.storage.tables.people import SignInName
@@ -148,7 +149,7 @@ def is_email_taken(database: Database, namespace: NamespaceId, email_key: str) -
 
 def insert_account(database: Database, account: Account) -> None:
     """Add an account and its home name. Raises Duplicate if the login is taken in its namespace."""
-    database.write(_INSERT, **_values(account), deleted_login="", sessions_ended_at=None)
+    database.write(_INSERT, **_values(account), deleted_login="", sessions_ended_at=None, spliced=None)
     if not account.pending_email_validation:
         insert_name(database, account.namespace, account.login, account.id, "home")
 
@@ -164,6 +165,7 @@ def change_account(database: Database, account: Account, *, expected_version: in
 
 
 def _change(database: Database, values: dict[str, object], former: dict[str, object], expected_version: int) -> bool:
+    values["spliced"] = None
     names = frozenset(name for name, value in values.items() if name not in former or former[name] != value) - {"id"}
     statement = _CHANGE.get(names)
     if statement is None:
@@ -228,6 +230,7 @@ def find_external_id(database: Database, connection: ConnectionId, account_id: A
 
 def replace_external_id(database: Database, connection: ConnectionId, account_id: AccountId, value: str | None) -> None:
     """Store a connection's id of an account. Raises Duplicate if the connection uses it for another one."""
+    make_ready(database, account_id, None)
     database.write(_DELETE_EXTERNAL_ID, connection=connection, account=account_id)
     if value:
         database.write(_INSERT_EXTERNAL_ID, connection=connection, account=account_id, value=value)

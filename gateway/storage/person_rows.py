@@ -5,14 +5,25 @@ from typing import NamedTuple, cast
 import peewee as pw
 
 from gateway.domain.people import AccountType
-from gateway.domain.values import AccountId, ConnectionId, Instant, NodeId
-from gateway.storage.database import Database, Row, Statement, place
+from gateway.domain.values import AccountId, ConnectionId, Instant, NodeId, ProviderId
+from gateway.storage.database import Database, Statement, place
 from gateway.storage.groups import groups_of
 from gateway.storage.tables.factors import TotpFactor
 from gateway.storage.tables.federation import AccountProvider, IdentityProvider
 from gateway.storage.tables.nodes import NodeAncestry
 from gateway.storage.tables.people import Account, CredentialLock
 from gateway.storage.tables.provisioning import ExternalId
+
+
+class Ready(NamedTuple):
+    """One person whose document was made ready when it was written, as far as it could be."""
+
+    id: AccountId
+    document: str
+    spliced: str | None
+    """What `domain.document.spliced` made; None: it has to be made of a `PersonRow`."""
+    groups: str | None
+    """The groups in sight, for `storage.groups.groups_json`."""
 
 
 class PersonRow(NamedTuple):
@@ -135,15 +146,39 @@ def rows_query() -> pw.Query:
     )
 
 
+def ready_columns() -> tuple[pw.Node, ...]:
+    """Return the columns of `Ready`; they take the places `node`, `connection` and `now`.
+
+    Only the connection that manages a person had it made ready, for its own home's people; what a lock says is known only now.
+    """
+    mine = (Account.managed_by == place("connection")) & (Account.home == place("node")) & ~_LOCKED
+    return (Account.id, Account.document, pw.Case(None, [(mine, Account.spliced)]), groups_of(Account.id))
+
+
+_READY = Statement(Account.select(*ready_columns()).where((Account.id == place("id")) & IN_SIGHT))
+_MAKE_READY = Statement(Account.update({Account.spliced: place("spliced")}).where(Account.id == place("id")))
+_OF_PROVIDER = AccountProvider.select(AccountProvider.account).where(AccountProvider.provider == place("provider"))
+_FORGET_OF_PROVIDER = Statement(Account.update({Account.spliced: None}).where(Account.id.in_(_OF_PROVIDER)))
 _BY_ID = Statement(rows_query().where((Account.id == place("id")) & IN_SIGHT))
 
 
 def find_person_row(database: Database, node: NodeId, connection: ConnectionId, account_id: str, now: Instant) -> PersonRow | None:
     """Return a person in the sight of a connection of `node`, or None."""
     row = database.row(_BY_ID, id=account_id, node=node, connection=connection, now=now)
-    return person_row(row) if row else None
+    return PersonRow._make(row) if row else None
 
 
-def person_row(row: Row) -> PersonRow:
-    """Return the person of a row of the query."""
-    return PersonRow._make(row)
+def find_ready(database: Database, node: NodeId, connection: ConnectionId, account_id: str, now: Instant) -> Ready | None:
+    """Return the same person as far as it is ready, or None."""
+    row = database.row(_READY, id=account_id, node=node, connection=connection, now=now)
+    return Ready._make(row) if row else None
+
+
+def make_ready(database: Database, account_id: AccountId, spliced: str | None) -> None:
+    """Keep what is spliced into a person's document; None: something of it changed, and it is made when it is read."""
+    database.write(_MAKE_READY, id=account_id, spliced=spliced)
+
+
+def forget_ready_of_provider(database: Database, provider: ProviderId) -> None:
+    """Forget what was made ready of all who sign in through a provider, because the provider changed."""
+    database.write(_FORGET_OF_PROVIDER, provider=provider)

@@ -13,7 +13,7 @@ from gateway.domain.query import Filter
 from gateway.domain.sorting import Sorting
 from gateway.domain.values import ConnectionId, Instant, NodeId
 from gateway.storage.database import Database, Statement, place
-from gateway.storage.person_rows import IN_SIGHT, PersonRow, person_row, rows_query
+from gateway.storage.person_rows import IN_SIGHT, PersonRow, Ready, ready_columns, rows_query
 from gateway.storage.search_plan import EXACT, INSTANTS, KEYED, Plan, Planned, planned
 from gateway.storage.tables.groups import GroupMember
 from gateway.storage.tables.people import Account
@@ -21,6 +21,8 @@ from gateway.storage.tables.provisioning import ExternalId, ScimValue
 
 _MOST_KEPT = 500
 """Compiled searches at most: a client that invents shapes must not fill the memory."""
+_LOOKED_FOR = ("emails", "value")
+"""What the index `scim_value_address` holds."""
 _SORTED = KEYED | EXACT | INSTANTS | {"emails.value": "email_key"}
 
 
@@ -45,13 +47,23 @@ def people_search(node: NodeId, connection: ConnectionId, tree: Filter | None, s
     return PeopleSearch(node, connection, planned(tree), sorting, now)
 
 
-def list_person_rows(database: Database, search: PeopleSearch, *, limit: int, offset: int) -> list[PersonRow]:
+def list_ready(database: Database, search: PeopleSearch, *, limit: int, offset: int) -> list[Ready]:
     """Return a page of what the search finds; where it is not exact, of what it may find."""
-    order = (str(search.sorting.path), search.sorting.descending) if search.sorting else None
-    if order is not None and order[0] not in _SORTED:
-        order = None
+    order = _wanted_order(search)
+    statement = _statement(("ready", search.planned.plan, order), lambda: _ready_query(search.planned.plan, order))
+    return [Ready._make(row) for row in database.rows(statement, **_values(search), page_limit=limit, page_offset=offset)]
+
+
+def list_person_rows(database: Database, search: PeopleSearch, *, limit: int, offset: int) -> list[PersonRow]:
+    """Return the same page with all that a document is made of."""
+    order = _wanted_order(search)
     statement = _statement(("rows", search.planned.plan, order), lambda: _page_query(search.planned.plan, order))
-    return [person_row(row) for row in database.rows(statement, **_values(search), page_limit=limit, page_offset=offset)]
+    return [PersonRow._make(row) for row in database.rows(statement, **_values(search), page_limit=limit, page_offset=offset)]
+
+
+def _wanted_order(search: PeopleSearch) -> tuple[str, bool] | None:
+    order = (str(search.sorting.path), search.sorting.descending) if search.sorting else None
+    return order if order is None or order[0] in _SORTED else None
 
 
 def count_people(database: Database, search: PeopleSearch) -> int:
@@ -80,7 +92,11 @@ def _values(search: PeopleSearch) -> dict[str, object]:
 
 def _page_query(plan: Plan, order: tuple[str, bool] | None) -> pw.Query:
     # The ids come first: whole rows, with their documents and what is joined to them, would be read and moved about for nothing.
-    return rows_query().where(Account.id.in_(_paged(_ids(plan, Account.id), order))).order_by(*_order(order))
+    return rows_query().where(Account.id.in_(_paged(_found(plan, Account.id), order))).order_by(*_order(order))
+
+
+def _ready_query(plan: Plan, order: tuple[str, bool] | None) -> pw.Query:
+    return _paged(_found(plan, *ready_columns()), order)
 
 
 def _paged(query: pw.Query, order: tuple[str, bool] | None) -> pw.Query:
@@ -88,22 +104,22 @@ def _paged(query: pw.Query, order: tuple[str, bool] | None) -> pw.Query:
 
 
 def _count_query(plan: Plan) -> pw.Query:
-    return _ids(plan, pw.fn.COUNT(Account.id))
+    return _found(plan, pw.fn.COUNT(Account.id))
 
 
-def _ids(plan: Plan, what: pw.Node) -> pw.Query:
-    """Return the query of one column of those whom a plan finds."""
+def _found(plan: Plan, *what: pw.Node) -> pw.Query:
+    """Return the query of these columns of those whom a plan finds."""
     own_id = (ExternalId.account == Account.id) & (ExternalId.connection == place("connection"))
-    return Account.select(what).join_from(Account, ExternalId, pw.JOIN.LEFT_OUTER, on=own_id).where(IN_SIGHT & _sql(plan))
+    return Account.select(*what).join_from(Account, ExternalId, pw.JOIN.LEFT_OUTER, on=own_id).where(IN_SIGHT & _sql(plan))
 
 
 def _order(order: tuple[str, bool] | None) -> list[pw.Node]:
     """Return a total order, so that pages fit together: the id decides between equals (scim.md A59, A63).
 
-    The order of nobody's wish is that of the index by home and id, so that a page reads no more rows than it has.
+    The order of nobody's wish is that of the index by home and time, so that a page reads no more rows than it has.
     """
     if order is None:
-        return [Account.home, Account.id]
+        return [Account.home, Account.created_at, Account.id]
     column = _column(_SORTED[order[0]])
     assigned = [] if order[0] in INSTANTS else [column == ""]
     if order[1]:
@@ -202,8 +218,9 @@ def _exact(column: str, operator: str, name: str) -> pw.Node:
 
 
 def _value(attribute: str, sub: str) -> list[pw.Node]:
-    conditions: list[pw.Node] = [ScimValue.attribute == attribute]
-    return [*conditions, ScimValue.sub_attribute == sub] if sub else conditions
+    # Written out and not bound, as the index `scim_value_address` has them: only so does the engine see that it holds the value.
+    conditions: list[pw.Node] = [ScimValue.attribute == pw.SQL(f"'{attribute}'")]
+    return [*conditions, ScimValue.sub_attribute == pw.SQL(f"'{sub}'")] if sub else conditions
 
 
 def _tested(column: pw.ColumnBase, operator: str, name: str) -> pw.Node:
@@ -220,19 +237,19 @@ def _exists(conditions: list[pw.Node]) -> pw.Node:
 
 
 def _some(attribute: str, sub: str, operator: str, name: str) -> pw.Node:
-    """Find people of whom some element has a value: by the index for equality, else among the person's own elements."""
+    """Find people of whom some element has a value: by the index for a whole address, else among the person's own elements."""
     conditions = [*_value(attribute, sub), _tested(ScimValue.value_key, operator, name)]
-    return _accounts(conditions) if operator == "eq" else _exists(conditions)
+    return _accounts(conditions) if operator == "eq" and (attribute, sub) == _LOOKED_FOR else _exists(conditions)
 
 
 def _element(attribute: str, selection: Plan) -> pw.Node:
     """Find people of whom one and the same element satisfies a whole selection (scim.md A43).
 
-    An equality of `value` drives, by the index; the other terms are looked up beside it.
+    An equality of an address drives, by the index; the other terms are looked up beside it.
     """
     terms = [cast(Plan, part) for part in selection[1:]] if selection[0] == "and" else [selection]
     driver = next((term for term in terms if term[:3] == ("sub", "value", "eq")), None)
-    if driver is None:
+    if driver is None or attribute != _LOOKED_FOR[0]:
         return _exists([*_value(attribute, ""), *(_of_element(term) for term in terms)])
     beside = (_of_element(term) for term in terms if term is not driver)
     return _accounts([*_value(attribute, "value"), ScimValue.value_key == place(str(driver[3])), *beside])

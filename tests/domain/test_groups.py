@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.document import Meta
-from gateway.domain.groups import Group, GroupId, splice_group, stored_group
+from gateway.domain.groups import Group, GroupId, Meta, splice_group, stored_group
 from gateway.domain.schema import CORE_GROUP_URN
 from gateway.domain.values import Instant, NodeId
 from tests.domain.makers import NOW

@@ -1,12 +1,22 @@
 """Directories at the customer acme, one for each profile."""
 
+from collections.abc import Iterator
+
 import pytest
 from flask.testing import FlaskClient
 
 from gateway.domain.nodes import Node
 from gateway.services.context import Context
 from tests.conftest import Clock
+from tests.ready import require_ready_is_right
 from tests.scim.people import ENTERPRISE_URN, People, people_of
+
+
+@pytest.fixture(autouse=True)
+def ready_is_right(context: Context) -> Iterator[None]:
+    """Whatever a test did: nobody reads anything out of date."""
+    yield
+    require_ready_is_right(context)
 
 
 @pytest.fixture

@@ -51,6 +51,7 @@ class Account(Table):
     document = pw.TextField()
     company_contacts = pw.TextField()
     sessions_ended_at = pw.BigIntegerField(null=True)
+    spliced = pw.TextField(null=True)
 
 
 class SignInName(Table):
