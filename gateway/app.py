@@ -6,6 +6,7 @@ from typing import Any
 from flask import Blueprint, Flask
 
 from federation.downstream import blueprint as downstream
+from federation.downstream.door import Door as SignOnDoor
 from federation.upstream import blueprint as upstream
 from gateway.http.headers import Headers
 from gateway.http.journal import Journal
@@ -44,7 +45,7 @@ def build_app(house: House) -> Flask:
     for door in _doors():
         app.register_blueprint(door)
     web_errors.register(app)
-    app.wsgi_app = Journal(Turns(Tenancy(Headers(Door(app.wsgi_app)), house)), house)  # type: ignore[method-assign]  # Flask's documented way to wrap
+    app.wsgi_app = Journal(Turns(Tenancy(Headers(Door(SignOnDoor(app.wsgi_app))), house)), house)  # type: ignore[method-assign]  # Flask's documented way to wrap
     return app
 
 

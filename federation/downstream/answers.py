@@ -1,11 +1,13 @@
 """Answers to an app by way of the browser: code or error, always with `state` and `iss` (RFC 9207), by redirect or form post."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from flask import Response, render_template, request
 
 from federation.downstream import ready
+from federation.downstream.ready import Answer
 from federation.errors import describe, error_of, error_uri, plain
 from gateway.domain.errors import Refusal
 from gateway.domain.nodes import Node
@@ -13,6 +15,7 @@ from gateway.domain.relying_party import AuthorizationRequest
 from gateway.http import headers, journal, requests
 
 MODES = ("query", "form_post")
+_SEE_OTHER = 303
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +67,30 @@ def with_refusal(destination: Destination, code: str, correlation_id: str) -> Re
 
 
 def _answer(destination: Destination, parameters: dict[str, str]) -> Response:
-    fields = parameters | ({"state": destination.state} if destination.state else {}) | {"iss": destination.node.issuer}
+    fields = _whole(destination, parameters)
     if destination.mode == "form_post":
         headers.allow_form_to(destination.redirect_uri)
         return Response(
             render_template("form_post.html", node=destination.node, action=destination.redirect_uri, fields=fields), mimetype="text/html"
         )
+    return leading_with(destination, fields).as_response()
+
+
+def leading_to_code(destination: Destination, code: str) -> Answer:
+    """Answer with an authorization code by redirect."""
+    return leading_with(destination, _whole(destination, {"code": code}))
+
+
+def leading_with(destination: Destination, fields: Mapping[str, str]) -> Answer:
+    """Return the redirect that takes fields to the app."""
     separator = "&" if "?" in destination.redirect_uri else "?"
-    return see_other(f"{destination.redirect_uri}{separator}{urlencode(fields)}")
+    return ready.leading_to(f"{destination.redirect_uri}{separator}{urlencode(fields)}", _SEE_OTHER)
+
+
+def _whole(destination: Destination, parameters: dict[str, str]) -> dict[str, str]:
+    return parameters | ({"state": destination.state} if destination.state else {}) | {"iss": destination.node.issuer}
 
 
 def see_other(location: str) -> Response:
     """Send the browser on by GET: a 307 after the sign-in form would send the password on to the app (RFC 9700 §4.12)."""
-    return ready.leading_to(location, 303)
+    return ready.leading_to(location, _SEE_OTHER).as_response()

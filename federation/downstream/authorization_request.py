@@ -5,16 +5,15 @@ from collections.abc import Mapping
 from authlib.oauth2.rfc6749 import OAuth2Error
 
 from federation.downstream.answers import MODES, Destination, Unanswerable
+from federation.downstream.asked import Asked
 from federation.downstream.bearer import ALGORITHMS
 from federation.downstream.grants import CodeGrant
 from federation.downstream.parameters import Parameters
 from federation.downstream.requests import ProviderRequest
 from federation.downstream.server import ProviderServer
 from gateway.domain.errors import Refusal
-from gateway.domain.nodes import Node
 from gateway.domain.relying_party import AuthorizationRequest, RelyingParty
 from gateway.services import keys, relying_parties
-from gateway.services.context import Context
 from gateway.tokens.claims import TokenRejected
 from gateway.tokens.verification import verify_hint
 
@@ -30,14 +29,14 @@ LONGEST = 4096
 _MAX_AGE_DIGITS = 9
 
 
-def find_destination(context: Context, node: Node, parameters: Parameters) -> tuple[RelyingParty, Destination]:
+def find_destination(asked: Asked, parameters: Parameters) -> tuple[RelyingParty, Destination]:
     """Return the app and where it waits, or refuse with a page: nobody is sent to an address that was not found registered.
 
     An unknown app, another tenant's and one that is switched off are refused in the same words (openid.md 4).
     """
     if {"client_id", "redirect_uri"} & parameters.repeated:
         raise Refusal("E_Request_Invalid", reason="client_id or redirect_uri came twice")
-    party = relying_parties.find(context, node.id, parameters.get("client_id", ""))
+    party = relying_parties.find(asked.context, asked.node.id, parameters.get("client_id", ""))
     if party is None:
         raise Refusal("E_Client_Unknown", reason="no such app at this issuer, or it is switched off")
     redirect_uri = parameters.get("redirect_uri", "")
@@ -45,13 +44,13 @@ def find_destination(context: Context, node: Node, parameters: Parameters) -> tu
         raise Refusal("E_Redirect_Uri_Invalid", data={"app": party.name}, reason="the redirect URI is absent or not registered")
     mode = parameters.get("response_mode", "query")
     state = "" if "state" in parameters.repeated else parameters.get("state", "")
-    return party, Destination(node, redirect_uri, mode if mode in MODES else "query", state)
+    return party, Destination(asked.node, redirect_uri, mode if mode in MODES else "query", state)
 
 
-def read_request(context: Context, node: Node, party: RelyingParty, parameters: Parameters) -> AuthorizationRequest:
+def read_request(asked: Asked, party: RelyingParty, parameters: Parameters) -> AuthorizationRequest:
     """Return the request, validated. Raises Unanswerable with the error for the app."""
     _require_plain(parameters)
-    scope = _granted_scope(context, node, party, parameters)
+    scope = _granted_scope(asked, party, parameters)
     resource = _resources(party, parameters)
     if "openid" not in scope and not resource:
         raise Unanswerable("invalid_scope", "The scope openid is needed, or a resource.")
@@ -70,7 +69,7 @@ def read_request(context: Context, node: Node, party: RelyingParty, parameters: 
         idp_hint=parameters.get("idp_hint", ""),
         tenant=parameters.get("tenant", ""),
         resource=resource,
-        hinted_subject=_hinted_subject(context, node, party, parameters),
+        hinted_subject=_hinted_subject(asked, party, parameters),
         acr_values=tuple(parameters.get("acr_values", "").split()),
     )
 
@@ -91,7 +90,7 @@ def _require_plain(parameters: Parameters) -> None:
         raise Unanswerable("invalid_request", f"The response_mode is one of {', '.join(MODES)}.")
 
 
-def _granted_scope(context: Context, node: Node, party: RelyingParty, parameters: Parameters) -> tuple[str, ...]:
+def _granted_scope(asked: Asked, party: RelyingParty, parameters: Parameters) -> tuple[str, ...]:
     """Return the scope as far as the app may have it, after authlib judged grant, scope and PKCE."""
     if "response_type" not in parameters:
         raise Unanswerable("invalid_request", "The response_type is missing.")
@@ -99,8 +98,8 @@ def _granted_scope(context: Context, node: Node, party: RelyingParty, parameters
     if parameters["response_type"] != "code":
         raise Unanswerable("unsupported_response_type", "The response_type is code.")
     try:
-        server = ProviderServer(context, node, party=party)
-        grant: CodeGrant = server.get_consent_grant(ProviderRequest(parameters))  # type: ignore[no-untyped-call]  # untyped in authlib's stubs
+        server = ProviderServer(asked, party=party)
+        grant: CodeGrant = server.get_consent_grant(ProviderRequest(asked.method, parameters))  # type: ignore[no-untyped-call]  # untyped in authlib's stubs
     except OAuth2Error as error:
         raise Unanswerable(error.error or "invalid_request", error.get_error_description() or "The request is invalid.") from error
     return tuple((grant.request.scope or "").split())
@@ -130,9 +129,9 @@ def _resources(party: RelyingParty, parameters: Parameters) -> tuple[str, ...]:
     return resources
 
 
-def _hinted_subject(context: Context, node: Node, party: RelyingParty, parameters: Parameters) -> str:
+def _hinted_subject(asked: Asked, party: RelyingParty, parameters: Parameters) -> str:
     """Return whom an id_token_hint speaks of; a hint that we did not give to this app is refused (OIDC Core §3.1.2.1)."""
-    hint = parameters.get("id_token_hint", "")
+    hint, context, node = parameters.get("id_token_hint", ""), asked.context, asked.node
     if not hint:
         return ""
     try:

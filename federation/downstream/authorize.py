@@ -1,12 +1,15 @@
 """The authorization endpoint: a code at once for whoever is signed in well enough, else a sign-in that comes back here."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from flask import Response, request
 
-from federation.downstream import answers, parameters
+from federation.downstream import answers
 from federation.downstream.answers import Unanswerable, destination_of
+from federation.downstream.asked import receive
 from federation.downstream.authorization_request import find_destination, read_request
+from federation.downstream.ready import Answer
 from gateway.domain.audit import Channel
 from gateway.domain.errors import Refusal
 from gateway.domain.nodes import Node
@@ -19,17 +22,20 @@ from gateway.services import sign_in as sign_ins
 from gateway.services.admission import Admitted
 from gateway.services.context import Context
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 _CLOCKS_MS = MINUTE_MS
 """How far the clock of a provider that authenticated somebody may differ from ours."""
 
 
 def authorize() -> Response:
     """Answer an authorization request (OIDC Core §3.1.2), by GET or POST."""
-    node, context = tenancy.current_node(), requests.context(Channel.SIGN_IN)
-    received = parameters.of_query_or_form()
-    party, destination = find_destination(context, node, received)
+    received = receive(request.environ, Channel.SIGN_IN)
+    node, context, parameters = received.node, received.context, received.of_query_or_form()
+    party, destination = find_destination(received, parameters)
     try:
-        asked = read_request(context, node, party, received)
+        asked = read_request(received, party, parameters)
     except Unanswerable as error:
         return answers.with_error(destination, error.error, error.description)
     session = sessions.find_live_session(context, node, cookies.session_secret(node))
@@ -38,6 +44,32 @@ def authorize() -> Response:
             return answers.with_error(destination, "login_required", "Nobody is signed in who would do.")
         return _to_sign_in(node, sign_ins.begin(context, node, asked))
     return _for_session(context, node, party, asked, session)
+
+
+def find_code(environ: "WSGIEnvironment") -> Answer | None:
+    """Return the redirect with a code, where a live session has it at once and nothing stands in the way.
+
+    None for everything else: nothing was written then, and `authorize` is to be asked, which decides by the same functions.
+    """
+    try:
+        received = receive(environ, Channel.SIGN_IN)
+        node, context, parameters = received.node, received.context, received.of_query_or_form()
+        secret = cookies.session_secret_in(environ.get("HTTP_COOKIE", ""), node)
+        if not secret or parameters.get("response_mode", "query") != "query":
+            return None
+        party, destination = find_destination(received, parameters)
+        asked = read_request(received, party, parameters)
+        session = sessions.find_live_session(context, node, secret)
+        if session is None or not is_good_enough(session, asked, context.now()):
+            return None
+        found = grants.find_code(context, node, party, asked, session)
+    except Exception:  # noqa: BLE001 -- whatever it is, the view meets it again and has a page for it
+        return None
+    if found is None:
+        return None
+    code, trace = found
+    received.memory.traces.add(trace, context.now())
+    return answers.leading_to_code(destination, code)
 
 
 def continue_() -> Response:

@@ -8,12 +8,11 @@ from typing import NoReturn
 from urllib.parse import unquote_plus
 
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
-from flask import current_app, request
 
+from federation.downstream.asked import Asked
 from federation.downstream.assertions import ASSERTION_TYPE, AssertionRefused, claimed_client, verify_assertion
 from federation.downstream.parameters import Parameters
-from federation.downstream.throttle import FAILURES, Failures, TooManyFailures
-from gateway.domain.nodes import Node
+from federation.downstream.throttle import TooManyFailures
 from gateway.domain.relying_party import AuthMethod, RelyingParty
 from gateway.services import relying_parties
 from gateway.services.context import Context
@@ -30,16 +29,16 @@ class _Presented:
     secret: str = ""
 
 
-def authenticate(context: Context, node: Node, parameters: Parameters) -> RelyingParty:
+def authenticate(asked: Asked, parameters: Parameters) -> RelyingParty:
     """Return the app that proved itself by the one method it is registered for.
 
     Raises InvalidClientError, with the same text whatever failed; InvalidRequestError for two proofs at once (RFC 6749 §2.3); and
     TooManyFailures, before anything is looked up, for a caller that kept failing (openid.md 25).
     """
-    presented = _presented(parameters)
-    failures: Failures = current_app.extensions[FAILURES]
+    context, presented = asked.context, _presented(asked, parameters)
+    failures = asked.memory.failures
     failures.require_few(presented.client_id, context.address, context.now())
-    party = relying_parties.find(context, node.id, presented.client_id)
+    party = relying_parties.find(context, asked.node.id, presented.client_id)
     if party is None or party.auth_method is not presented.method:
         _refuse(context, presented, "unknown app, or one that proves itself by another method")
     if presented.method in {AuthMethod.BASIC, AuthMethod.POST} and not relying_parties.verify_secret(context, party, presented.secret):
@@ -47,15 +46,15 @@ def authenticate(context: Context, node: Node, parameters: Parameters) -> Relyin
         _refuse(context, presented, "wrong secret")
     if presented.method is AuthMethod.PRIVATE_KEY_JWT:
         try:
-            verify_assertion(context, node, party, presented.secret)
+            verify_assertion(asked, party, presented.secret)
         except AssertionRefused as refusal:
             failures.count(presented.client_id, context.address, context.now())
             _refuse(context, presented, refusal.reason)
     return party
 
 
-def _presented(parameters: Parameters) -> _Presented:
-    basic = _basic()
+def _presented(asked: Asked, parameters: Parameters) -> _Presented:
+    basic = _basic(asked.authorization)
     posted = "client_secret" in parameters
     asserted = "client_assertion" in parameters or "client_assertion_type" in parameters
     if (basic is not None) + posted + asserted > 1:
@@ -82,9 +81,9 @@ def _by_assertion(parameters: Parameters, named: str) -> _Presented:
     return _Presented(AuthMethod.PRIVATE_KEY_JWT, client_id, assertion)
 
 
-def _basic() -> _Presented | None:
+def _basic(authorization: str) -> _Presented | None:
     """Return id and secret of the Authorization header, form-decoded (RFC 6749 §2.3.1); None without a Basic one."""
-    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, text = authorization.partition(" ")
     if scheme.lower() != "basic":
         return None
     try:

@@ -6,7 +6,6 @@ from typing import Any, cast
 
 from authlib.oauth2.rfc6749 import ClientMixin, InvalidGrantError, InvalidRequestError, InvalidScopeError, OAuth2Error, TokenMixin, grants
 from authlib.oauth2.rfc6749.grants import BaseGrant
-from flask import request as http_request
 
 from federation.downstream import tokens
 from federation.downstream.client import PERSONAL_SCOPES, Client
@@ -119,7 +118,7 @@ class RefreshGrant(grants.RefreshTokenGrant):
         except TargetRejected as error:
             raise InvalidTargetError("This resource was not granted.") from error
         except Refusal as refusal:
-            journal.tell_refusal(http_request.environ, refusal)
+            journal.tell_refusal(self.server.asked.environ, refusal)
             raise InvalidGrantError(describe(refusal, self.server.context.correlation_id)) from refusal
         return Redeemed(issued)
 
@@ -159,7 +158,7 @@ class AppGrant(grants.ClientCredentialsGrant):
         try:
             return tokens.issue_for_app(self.server.context, self.server.node, party, scope=scope, resource=resource)
         except Refusal as refusal:
-            journal.tell_refusal(http_request.environ, refusal)
+            journal.tell_refusal(self.server.asked.environ, refusal)
             raise InvalidGrantError(describe(refusal, self.server.context.correlation_id)) from refusal
 
     def save_token(self, token: dict[str, Any]) -> None:

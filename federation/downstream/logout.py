@@ -5,8 +5,8 @@ from urllib.parse import urlencode
 
 from flask import Response, render_template, request
 
-from federation.downstream import parameters
 from federation.downstream.answers import see_other
+from federation.downstream.asked import receive
 from federation.downstream.bearer import ALGORITHMS
 from federation.downstream.parameters import Parameters
 from gateway.domain.audit import Channel
@@ -34,7 +34,7 @@ class _Wish:
 def logout() -> Response:
     """End the browser's session at this issuer (RP-Initiated Logout §2), by GET or POST."""
     node, context = tenancy.current_node(), requests.context(Channel.SIGN_IN)
-    received = parameters.of_query_or_form()
+    received = receive(request.environ, Channel.SIGN_IN).of_query_or_form()
     if received.repeated:
         raise Refusal("E_Request_Invalid", reason="a parameter came twice")
     wish = _read(context, node, received)

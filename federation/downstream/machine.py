@@ -1,94 +1,101 @@
 """What the endpoints for programs share: JSON in every case, forms only, never to be stored."""
 
 import functools
+import logging
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from authlib.oauth2.rfc6749 import InvalidRequestError
-from flask import Response, request
 
-from federation.downstream import parameters
-from federation.downstream.ready import in_json
+from federation.downstream.asked import FORM, Asked, receive
+from federation.downstream.ready import Answer, in_json
 from federation.downstream.requests import ProviderRequest
 from federation.downstream.server import ProviderServer
 from federation.downstream.throttle import TooManyFailures
 from federation.errors import describe, error_of, plain
 from gateway.domain.audit import Channel
 from gateway.domain.errors import Refusal
-from gateway.http import journal, requests, tenancy
+from gateway.http import endpoints, journal
+from gateway.http.tenancy import CORRELATION
 from gateway.storage.database import DatabaseUnavailable
 
-View = Callable[[], Response]
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+Act = Callable[["WSGIEnvironment"], Answer]
+_LOG = logging.getLogger(__name__)
 
 
-def answered_in_json(view: View) -> View:
-    """Answer every refusal of a view with an OAuth error in JSON; programs read no pages."""
+def answered_in_json(act: Callable[[Asked], Answer]) -> Act:
+    """Answer every refusal of an act, and every fault, with an OAuth error in JSON; programs read no pages."""
 
-    @functools.wraps(view)
-    def answer() -> Response:
-        # Faults of ours are answered by the app's own handler, which then sends a problem document and no page.
-        request.environ["HTTP_ACCEPT"] = "application/json"
+    @functools.wraps(act)
+    def answer(environ: "WSGIEnvironment") -> Answer:
         try:
-            return view()
+            return act(receive(environ, Channel.APP))
         except Refusal as refusal:
-            journal.tell_refusal(request.environ, refusal)
-            status = refusal.disclosed().entry.page_status
-            return error(status, error_of(refusal), describe(refusal, requests.correlation_id()))
+            return _refused(environ, refusal)
         except TooManyFailures as failures:
-            response = error(429, "temporarily_unavailable", "Too many failed attempts to authenticate.")
-            response.headers["Retry-After"] = str(failures.seconds)
-            return response
+            slow = _error(environ, 429, "temporarily_unavailable", "Too many failed attempts to authenticate.")
+            return slow.saying(("Retry-After", str(failures.seconds)))
         except DatabaseUnavailable as failure:
-            journal.tell_refusal(request.environ, Refusal("E_Unavailable", reason=str(failure)))
-            return error(503, "temporarily_unavailable", "The server cannot answer now.")
+            journal.tell_refusal(environ, Refusal("E_Unavailable", reason=str(failure)))
+            return _error(environ, 503, "temporarily_unavailable", "The server cannot answer now.")
+        except Exception as error:  # noqa: BLE001 -- whatever it is, a program is told in its form
+            _LOG.error("unhandled fault", exc_info=error, extra={"fields": {"correlation_id": environ[CORRELATION]}})
+            return _refused(environ, Refusal("E_Internal"))
 
     return answer
 
 
-def error(status: int, code: str, description: str) -> Response:
-    """Return an OAuth error."""
-    journal.tell_error(request.environ, code, description)
-    return in_json({"error": code, "error_description": description}, status)
-
-
 @answered_in_json
-def token() -> Response:
+def token(request: Asked) -> Answer:
     """The token endpoint (RFC 6749 §3.2)."""
-    server, asked = _server(), _form()
-    return _refused(server, asked) or cast(Response, server.create_token_response(asked))
+    server, form = ProviderServer(request), _form(request)
+    return _unless_plain(server, request, form) or cast(Answer, server.create_token_response(form))
 
 
 @answered_in_json
-def introspect() -> Response:
+def introspect(request: Asked) -> Answer:
     """The introspection endpoint (RFC 7662)."""
-    server, asked = _server(), _form()
-    return _refused(server, asked) or cast(Response, server.create_endpoint_response("introspection", asked))  # type: ignore[no-untyped-call]  # untyped in authlib's stubs
+    return _endpoint(request, "introspection")
 
 
 @answered_in_json
-def revoke() -> Response:
+def revoke(request: Asked) -> Answer:
     """The revocation endpoint (RFC 7009)."""
-    server, asked = _server(), _form()
-    return _refused(server, asked) or cast(Response, server.create_endpoint_response("revocation", asked))  # type: ignore[no-untyped-call]  # untyped in authlib's stubs
+    return _endpoint(request, "revocation")
 
 
-def _server() -> ProviderServer:
-    return ProviderServer(requests.context(Channel.APP), tenancy.current_node())
+def _endpoint(request: Asked, name: str) -> Answer:
+    server, form = ProviderServer(request), _form(request)
+    return _unless_plain(server, request, form) or cast(Answer, server.create_endpoint_response(name, form))  # type: ignore[no-untyped-call]  # untyped in authlib's stubs
 
 
-def _form() -> ProviderRequest:
-    return ProviderRequest(parameters.of_form())
+def _form(request: Asked) -> ProviderRequest:
+    return ProviderRequest(request.method, request.of_form())
 
 
-def _refused(server: ProviderServer, asked: ProviderRequest) -> Response | None:
+def _unless_plain(server: ProviderServer, request: Asked, form: ProviderRequest) -> Answer | None:
     """Return the refusal of a request that is no plain form; secrets in a query string end up in logs (RFC 6749 §2.3.1 and 3.2)."""
     fault = ""
     if request.query_string:
         fault = "Parameters belong in the form, not in the query string."
-    elif request.mimetype != parameters.FORM:
-        fault = f"The body is {parameters.FORM}."
-    elif asked.parameters.repeated:
-        fault = f"Repeated: {', '.join(sorted(asked.parameters.repeated))}."
-    elif "grant_type" not in asked.parameters and request.path.endswith("/token"):
+    elif request.media_type != FORM:
+        fault = f"The body is {FORM}."
+    elif form.parameters.repeated:
+        fault = f"Repeated: {', '.join(sorted(form.parameters.repeated))}."
+    elif "grant_type" not in form.parameters and request.environ["PATH_INFO"].rstrip("/") == endpoints.TOKEN:
         fault = "The grant_type is missing."
-    return server.handle_error_response(asked, InvalidRequestError(plain(fault))) if fault else None
+    return server.handle_error_response(form, InvalidRequestError(plain(fault))) if fault else None
+
+
+def _refused(environ: "WSGIEnvironment", refusal: Refusal) -> Answer:
+    journal.tell_refusal(environ, refusal)
+    status = refusal.disclosed().entry.page_status
+    return _error(environ, status, error_of(refusal), describe(refusal, environ[CORRELATION]))
+
+
+def _error(environ: "WSGIEnvironment", status: int, code: str, description: str) -> Answer:
+    journal.tell_error(environ, code, description)
+    return in_json({"error": code, "error_description": description}, status)

@@ -2,7 +2,6 @@
 
 from authlib.oauth2.rfc6749 import OAuth2Request
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
-from flask import request
 
 from federation.downstream.client import Client
 from federation.downstream.parameters import Parameters
@@ -14,10 +13,10 @@ class ProviderRequest(OAuth2Request):
     client: Client
     payload: BasicOAuth2Payload
 
-    def __init__(self, parameters: Parameters) -> None:
-        """Take the parameters of the current request."""
+    def __init__(self, method: str, parameters: Parameters) -> None:
+        """Take a method, and the parameters that came by it."""
         # Whether http is enough is decided by the stored issuer; authlib would judge by the Host header's scheme behind a proxy.
-        super().__init__(request.method, "https://issuer.invalid/")
+        super().__init__(method, "https://issuer.invalid/")
         self.parameters = parameters
         self.payload = BasicOAuth2Payload(parameters)
 

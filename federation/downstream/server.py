@@ -5,22 +5,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Error
-from flask import Response
-from flask import request as http_request
 
 from federation.downstream import client_authentication
+from federation.downstream.asked import Asked
 from federation.downstream.client import Client
 from federation.downstream.grants import AppGrant, CodeGrant, Pkce, RefreshGrant
 from federation.downstream.introspection import Introspection
-from federation.downstream.ready import in_json
+from federation.downstream.ready import Answer, in_json
 from federation.downstream.requests import ProviderRequest
 from federation.downstream.revocation import Revocation
 from federation.errors import plain
-from gateway.domain.nodes import Node
 from gateway.domain.relying_party import RelyingParty
 from gateway.http import journal
 from gateway.services import relying_parties
-from gateway.services.context import Context
 
 # authlib writes tokens into its debug log.
 logging.getLogger("authlib").setLevel(logging.INFO)
@@ -31,12 +28,13 @@ _UNAUTHORIZED = 401
 class ProviderServer(AuthorizationServer):
     """One request's server: the issuer is the request's node, so none can be taken from configuration by mistake."""
 
-    def __init__(self, context: Context, node: Node, *, party: RelyingParty | None = None) -> None:
-        """Serve an act at `node`, of an app if that was found already."""
+    def __init__(self, asked: Asked, *, party: RelyingParty | None = None) -> None:
+        """Serve what was asked, of an app if that was found already."""
         super().__init__()
         self._party = party
-        self.context = context
-        self.node = node
+        self.asked = asked
+        self.context = asked.context
+        self.node = asked.node
         self.register_grant(CodeGrant, [Pkce()])
         self.register_grant(RefreshGrant)
         self.register_grant(AppGrant)
@@ -57,7 +55,7 @@ class ProviderServer(AuthorizationServer):
         endpoint: str = "token",  # noqa: ARG002 -- the signature is authlib's
     ) -> Client:
         """Return the app that proved itself; where only apps with a secret are served, one without is refused."""
-        party = client_authentication.authenticate(self.context, self.node, request.parameters)
+        party = client_authentication.authenticate(self.asked, request.parameters)
         if party.auth_method not in methods:  # type: ignore[operator]  # a collection of names
             client_authentication.raise_invalid_client()
         return Client(party)
@@ -66,13 +64,13 @@ class ProviderServer(AuthorizationServer):
         """Return the request as the view made it."""
         return request
 
-    def handle_response(self, status: int, body: Mapping[str, Any], headers: Any) -> Response:  # noqa: ANN401 -- authlib gives pairs
-        """Return Flask's response, never to be stored (RFC 6749 §5.1)."""
+    def handle_response(self, status: int, body: Mapping[str, Any], headers: Any) -> Answer:  # noqa: ANN401 -- authlib gives pairs
+        """Return the answer, never to be stored (RFC 6749 §5.1)."""
         return in_json(body, status, headers)
 
-    def handle_error_response(self, request: ProviderRequest, error: OAuth2Error) -> Response:  # type: ignore[override]  # noqa: ARG002 -- our own request
+    def handle_error_response(self, request: ProviderRequest, error: OAuth2Error) -> Answer:  # type: ignore[override]  # noqa: ARG002 -- our own request
         """Return the error with its description cleaned: authlib echoes the caller's words into some."""
-        journal.tell_error(http_request.environ, str(error.error), plain(error.get_error_description()))
+        journal.tell_error(self.asked.environ, str(error.error), plain(error.get_error_description()))
         status, body, headers = error(None)
         body = {name: plain(value) if isinstance(value, str) else value for name, value in dict(body).items()}
         if status == _UNAUTHORIZED:

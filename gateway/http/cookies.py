@@ -27,6 +27,13 @@ def session_secret(node: Node) -> str:
     return request.cookies.get(_session_name(node), "")
 
 
+def session_secret_in(header: str, node: Node) -> str:
+    """Return the same of a Cookie header as it came, where it stands there plainly; empty otherwise."""
+    name = _session_name(node)
+    pairs = (pair.strip().partition("=") for pair in header.split(";"))
+    return next((value for key, _, value in pairs if key == name), "")
+
+
 def set_session(response: Response, node: Node, secret: str) -> None:
     """Let the browser hold its session at an issuer until it is closed; the oldest beyond the limit goes."""
     name = _session_name(node)

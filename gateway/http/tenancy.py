@@ -118,8 +118,12 @@ def current_node() -> Node:
 
 
 def find_current_node() -> Node | None:
-    """Return the node of the request's issuer as it is now, read once a request, or None."""
-    environ = request.environ
+    """Return the node of the request's issuer as it is now, or None."""
+    return node_of(request.environ)
+
+
+def node_of(environ: "WSGIEnvironment") -> Node | None:
+    """Return the node of a request's issuer as it is now, read once a request, or None."""
     if NODE not in environ:
         node_id = environ.get(NODE_ID)
         environ[NODE] = nodes.find_by_id(environ[HOUSE].database, node_id) if node_id else None

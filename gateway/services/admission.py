@@ -4,7 +4,7 @@ It loads the facts, walks the ordered chain of `gateway.domain.admission`, store
 opens the session. A test walks the syntax trees to prove that nothing else does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.domain.access import Entitlement, Place, decide_entitlement
@@ -24,6 +24,7 @@ from gateway.services import people as services_people
 from gateway.services.context import Context
 from gateway.storage import audit, factors, identity_providers, nodes, people, sessions
 from gateway.storage.audit import Trace
+from gateway.storage.database import Database
 
 _USUAL = Lifetimes()
 _BY_FIRST_FACTOR = frozenset({Path.PASSWORD, Path.FEDERATED})
@@ -85,16 +86,28 @@ def admit(context: Context, attempt: Attempt) -> Admitted | Refusal:
         _trace(context, attempt, facts, verdict)
         if verdict.code or facts.account is None or facts.means is None:
             return _refusal(facts, verdict)
-        granted = facts.entitlement
-        return Admitted(
-            account=_welcomed(context, facts, facts.account),
-            means=facts.means,
-            acting=granted.acting if granted else None,
-            due=verdict.due,
-            choices=granted.choices if granted and verdict.due is Step.CHOOSE_TENANT else (),
-            epoch=sum(chain_epoch(chain) for chain in (facts.home_chain, facts.issuer_chain, facts.acting_chain)),
-            lifetimes=lifetimes_of(facts.issuer_chain),
-        )
+        return _admitted(facts, verdict, _welcomed(context, facts, facts.account), facts.means)
+
+
+def find_admitted(context: Context, attempt: Attempt) -> tuple[Admitted, Trace] | None:
+    """Return who may come in by a live session with nothing left to do, and the trace, which the caller keeps to `keep_traces` of it.
+
+    None where the chain says anything else: nothing is written then, and `admit` is to be asked, which walks the same chain. So a
+    refusal has its trace at once, and what lets in without any doubt costs no commit (ADR 0015).
+    """
+    facts = load_facts(context, attempt)
+    verdict = judge(facts)
+    # Who is welcomed is changed by it.
+    if not verdict.admitted or facts.account is None or facts.means is None or facts.account.activated_at is None:
+        return None
+    return _admitted(facts, verdict, facts.account, facts.means), _trace_of(context, attempt, facts, verdict)
+
+
+def keep_traces(database: Database, traces: Sequence[Trace]) -> None:
+    """Store the traces of those who were let in without any doubt."""
+    audit.insert_traces(database, traces)
+    for trace in traces:
+        figures.SIGN_INS.add(trace.path, "admitted")
 
 
 def open_session(context: Context, node_id: NodeId, admitted: Admitted, *, proved_by: SessionId | None = None) -> tuple[SessionId, str]:
@@ -218,29 +231,49 @@ def _welcomed(context: Context, facts: Facts, account: Account) -> Account:
 def _trace(context: Context, attempt: Attempt, facts: Facts, verdict: Verdict) -> None:
     outcome = verdict.code or verdict.due or "admitted"
     context.database.after_commit(lambda: figures.SIGN_INS.add(attempt.path, outcome))
-    account = facts.account.id if facts.account else None
-    audit.insert_trace(
-        context.database,
-        Trace(
-            id=context.new_log_id(),
-            correlation_id=context.correlation_id,
-            node=attempt.node,
-            at=context.now(),
-            path=attempt.path,
-            code=verdict.code,
-            due=verdict.due or "",
-            account=account,
-            provider=attempt.provider.id if attempt.provider else None,
-            client_id=attempt.client.client_id if attempt.client else None,
-            chain=verdict.trace,
-        ),
-    )
+    trace = _trace_of(context, attempt, facts, verdict)
+    audit.insert_traces(context.database, [trace])
     if verdict.code:
         refused = next((step for step in verdict.trace if step.outcome == "refused"), TraceStep("binding", "refused", {}))
         event = Event(
-            attempt.node, "sign_in.refused", "person", account or "", code=verdict.code, outcome="refused", detail={"step": refused.step}
+            attempt.node,
+            "sign_in.refused",
+            "person",
+            trace.account or "",
+            code=verdict.code,
+            outcome="refused",
+            detail={"step": refused.step},
         )
         context.record(event)
+
+
+def _trace_of(context: Context, attempt: Attempt, facts: Facts, verdict: Verdict) -> Trace:
+    return Trace(
+        id=context.new_log_id(),
+        correlation_id=context.correlation_id,
+        node=attempt.node,
+        at=context.now(),
+        path=attempt.path,
+        code=verdict.code,
+        due=verdict.due or "",
+        account=facts.account.id if facts.account else None,
+        provider=attempt.provider.id if attempt.provider else None,
+        client_id=attempt.client.client_id if attempt.client else None,
+        chain=verdict.trace,
+    )
+
+
+def _admitted(facts: Facts, verdict: Verdict, account: Account, means: Means) -> Admitted:
+    granted = facts.entitlement
+    return Admitted(
+        account=account,
+        means=means,
+        acting=granted.acting if granted else None,
+        due=verdict.due,
+        choices=granted.choices if granted and verdict.due is Step.CHOOSE_TENANT else (),
+        epoch=sum(chain_epoch(chain) for chain in (facts.home_chain, facts.issuer_chain, facts.acting_chain)),
+        lifetimes=lifetimes_of(facts.issuer_chain),
+    )
 
 
 def _refusal(facts: Facts, verdict: Verdict) -> Refusal:

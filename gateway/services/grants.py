@@ -22,6 +22,7 @@ from gateway.services.codes import make_code, open_code
 from gateway.services.context import Context
 from gateway.storage import grants, sessions
 from gateway.storage import nodes as stored_nodes
+from gateway.storage.audit import Trace
 from gateway.storage.grants import CodeStanding, Standing, StoredRefreshToken
 from gateway.tokens.codes import Code, digest_of
 
@@ -81,6 +82,17 @@ def authorize(
     if outcome.due is None and outcome.acting is not None:
         return make_code(context, client, request, session, outcome)
     return outcome
+
+
+def find_code(
+    context: Context, node: Node, client: RelyingParty, request: AuthorizationRequest, session: Session
+) -> tuple[str, Trace] | None:
+    """Return a code for the person of a session that was just found alive, with the trace to keep, if nothing at all stands in the way.
+
+    None otherwise: nothing was written then, and `authorize` is to be asked.
+    """
+    found = admission.find_admitted(context, _attempt_to_authorize(context, node, client, request, session, tenant=request.tenant))
+    return (make_code(context, client, request, session, found[0]), found[1]) if found is not None else None
 
 
 def redeem_code(

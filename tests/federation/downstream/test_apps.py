@@ -2,19 +2,16 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from flask import Flask
 
 from federation.downstream.assertions import ASSERTION_TYPE
 from gateway.domain.nodes import Node
 from gateway.domain.people import Account
 from gateway.domain.ports import Reply, Unreachable
 from gateway.http import endpoints
-from gateway.http.requests import EXTENSION
 from gateway.services import nodes, relying_parties
 from gateway.services.context import Context
 from gateway.services.house import House
@@ -247,9 +244,9 @@ class Published:
 
 class TestPublishedKeys:
     @pytest.fixture
-    def published(self, app: Flask, house: House) -> Published:
+    def published(self, house: House, monkeypatch: pytest.MonkeyPatch) -> Published:
         keys = Published()
-        app.extensions[EXTENSION] = replace(house, fetcher=keys)
+        monkeypatch.setattr(house.fetcher, "get_json", keys.get_json)
         return keys
 
     @pytest.fixture

@@ -4,10 +4,17 @@ import pytest
 from flask import Response
 
 from federation.downstream import ready
+from federation.downstream.ready import Answer
 
 
 def headers_of(response: Response) -> list[tuple[str, str]]:
     return sorted(response.get_wsgi_headers({"REQUEST_METHOD": "GET"}).to_wsgi_list())
+
+
+def sent(answer: Answer) -> list[tuple[str, str]]:
+    told: list[tuple[str, str]] = []
+    answer.send(lambda _status, headers, _exc_info=None: told.extend(headers) or bytes)
+    return sorted(told)
 
 
 @pytest.mark.parametrize(
@@ -26,18 +33,19 @@ def headers_of(response: Response) -> list[tuple[str, str]]:
     ],
 )
 def test_redirect_has_the_headers_that_werkzeug_gives_it(location: str) -> None:
-    assert headers_of(ready.leading_to(location, 303)) == headers_of(Response(status=303, headers={"Location": location}))
+    assert sent(ready.leading_to(location, 303)) == headers_of(Response(status=303, headers={"Location": location}))
 
 
 def test_json_is_not_stored_and_says_how_long_it_is() -> None:
     answer = ready.in_json(
         {"name": "Zoë"}, 401, [("Content-Type", "text/plain"), ("Cache-Control", "public"), ("WWW-Authenticate", "Basic")]
     )
-    assert answer.status_code == 401
-    assert answer.get_json() == {"name": "Zoë"}
-    assert headers_of(answer) == [
+    assert answer.as_response().status_code == 401
+    assert answer.as_response().get_json() == {"name": "Zoë"}
+    assert sent(answer) == headers_of(answer.as_response())
+    assert sent(answer) == [
         ("Cache-Control", "no-store"),
-        ("Content-Length", str(len(answer.data))),
+        ("Content-Length", str(len(answer.body))),
         ("Content-Type", "application/json"),
         ("WWW-Authenticate", "Basic"),
     ]

@@ -358,14 +358,15 @@ class TestForm:
     def test_large_form_is_refused_in_json(self, shop: Rp) -> None:
         assert error_of(shop.token(grant_type="refresh_token", refresh_token="x" * 70_000), 413)
 
-    def test_fault_of_ours_is_no_page_and_tells_nothing(self, shop: Rp, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_fault_of_ours_is_told_in_json_and_tells_nothing(self, shop: Rp, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(*_: object, **__: object) -> None:
             raise RuntimeError("a secret of ours")
 
         monkeypatch.setattr(grants, "redeem_code", fail)
         response = shop.redeem("x")
-        assert response.status_code == 500
-        assert response.mimetype == "application/problem+json"
+        assert error_of(response, 500) == "server_error"
+        assert response.json is not None
+        assert response.json["error_description"].startswith("E_Internal: ")
         assert "secret" not in response.text
 
     def test_database_that_cannot_serve_is_said_in_json(self, shop: Rp, monkeypatch: pytest.MonkeyPatch) -> None:
