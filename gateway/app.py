@@ -16,7 +16,7 @@ from gateway.http.turns import Turns
 from gateway.services.house import House
 from gateway.settings import Settings
 from gateway.web import errors as web_errors
-from gateway.web import factors, health, help_pages, required_acts, sign_in
+from gateway.web import factors, health, help_pages, metrics, required_acts, sign_in
 from gateway.wiring import open_house
 from scim.blueprint import strangers
 from scim.door import Door
@@ -50,4 +50,7 @@ def build_app(house: House) -> Flask:
 
 
 def _doors() -> Iterable[Blueprint]:
-    return (strangers, upstream.door, downstream.door, sign_in.door, required_acts.door, factors.door, help_pages.door, health.door)
+    return (
+        *(strangers, upstream.door, downstream.door),
+        *(sign_in.door, required_acts.door, factors.door, help_pages.door, health.door, metrics.door),
+    )

@@ -10,6 +10,7 @@ from flask import Flask
 from gateway import logs, turns, worker
 from gateway.app import build_app
 from gateway.services.house import House
+from gateway.services.settling import settle_in
 from gateway.settings import settings_of_process
 from gateway.wiring import open_house
 
@@ -41,4 +42,6 @@ def _house() -> House:
     settings = settings_of_process()
     logs.configure(settings.log_format)
     turns.take_processor()
-    return open_house(settings)
+    house = open_house(settings)
+    settle_in(house)
+    return house

@@ -39,6 +39,8 @@ class Settings:
     smtp_url: str = field(repr=False)
     outbound_allow: tuple[OutboundRule, ...]
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    metrics_allow: tuple[IPv4Network | IPv6Network, ...]
+    """From where `/metrics` is answered."""
     log_format: str
     """`text`, `json`, or empty: text on a terminal, else json."""
 
@@ -60,6 +62,7 @@ class Settings:
             smtp_url=_smtp_url(environ.get("MOONGATE_SMTP_URL", "")),
             outbound_allow=_outbound_allow(environ.get("MOONGATE_OUTBOUND_ALLOW", "")),
             trusted_proxies=_networks("MOONGATE_TRUSTED_PROXIES", environ.get("MOONGATE_TRUSTED_PROXIES", "")),
+            metrics_allow=_networks("MOONGATE_METRICS_ALLOW", environ.get("MOONGATE_METRICS_ALLOW") or "127.0.0.0/8,::1/128"),
             log_format=_among("MOONGATE_LOG_FORMAT", environ.get("MOONGATE_LOG_FORMAT", ""), ("", "text", "json")),
         )
 

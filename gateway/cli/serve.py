@@ -12,6 +12,7 @@ import click
 from gateway import logs, worker
 from gateway.cli.command import fail, house
 from gateway.listening import listen
+from gateway.services.settling import settle_in
 from gateway.serving import Plan
 from gateway.settings import Settings, settings_of_process
 from gateway.supervision import HANDED, TRIAL, Handed, Supervisor
@@ -69,6 +70,7 @@ def _worker(*, _as_json: bool) -> None:
     """Do the jobs that the servers leave, until SIGTERM or SIGINT."""
     opened = house()
     logs.configure(opened.settings.log_format)
+    settle_in(opened)
     worker.run(opened)
 
 

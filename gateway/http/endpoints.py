@@ -27,6 +27,7 @@ SCIM = "/scim/v2"
 # Of the whole platform.
 HEALTH = "/healthz"
 READY = "/readyz"
+METRICS = "/metrics"
 HELP_ERRORS = "/help/errors/"
 STATIC = "/static/"
 AUTHORIZATION_SERVER_METADATA = "/.well-known/oauth-authorization-server"

@@ -14,7 +14,7 @@ from gateway import logs
 from gateway.domain.errors import Refusal
 from gateway.domain.nodes import Node
 from gateway.domain.values import NodeId, new_correlation_id
-from gateway.http.endpoints import AUTHORIZATION_SERVER_METADATA, HEALTH, READY
+from gateway.http.endpoints import AUTHORIZATION_SERVER_METADATA, HEALTH, METRICS, READY
 from gateway.services import nodes
 from gateway.services.house import House
 from gateway.storage.database import DatabaseUnavailable
@@ -30,8 +30,8 @@ HOST_KNOWN = "moongate.host_known"
 FAULT = "moongate.fault"
 HOUSE = "moongate.house"
 _PLACES_KEPT = 10_000
-_ANY_HOST = frozenset({HEALTH, READY})
-"""Load balancers ask by address; these paths tell nothing about anybody."""
+_ANY_HOST = frozenset({HEALTH, READY, METRICS})
+"""Load balancers and Prometheus ask by address; these paths tell nothing about anybody."""
 
 
 class Tenancy:

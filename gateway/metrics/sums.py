@@ -41,6 +41,13 @@ class Process:
     started_at: int
     """Milliseconds since the epoch."""
 
+    def resident_bytes(self) -> int | None:
+        """Return how much memory it holds; None where the operating system does not say."""
+        try:
+            return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, ValueError, IndexError):
+            return None
+
 
 def keep_in(folder: Path) -> None:
     """Let this process count in a file of the folder, and add up what the dead left there. Raises OSError."""
