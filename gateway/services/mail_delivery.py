@@ -100,7 +100,11 @@ def _reached(*, handed_over: bool) -> MailState:
 def _settle(context: Context, mail: StoredMail, former: MailState, state: MailState, reply: str, *, tries: int = 0) -> None:
     """Note how a mail ended; what it told is forgotten where nobody can want it again."""
     with context.database.transaction():
-        noted = mails.change_mail(context.database, mail.id, former, state, now=context.now(), reply=reply, tries=tries)
+        noted = any(
+            mails.change_mail(context.database, mail.id, was, state, now=context.now(), reply=reply, tries=tries)
+            # Whoever thought us dead called it unconfirmed: we live, and know better.
+            for was in dict.fromkeys((former, MailState.UNCONFIRMED))
+        )
         if noted and state not in SETTLED:
             mails.forget_data(context.database, mail.id)
     if noted and state is not MailState.SENT:

@@ -247,6 +247,21 @@ def test_of_two_processes_one_hands_over(context: Context, ada: Account, house: 
     assert only(context, ada).state is MailState.SENT
 
 
+def test_whoever_was_thought_dead_and_lives_tells_how_it_ended(
+    context: Context, ada: Account, house: House, runner: Runner, post: Post, clock: Clock
+) -> None:
+    queue(context, ada)
+
+    def meanwhile() -> None:
+        clock.advance(milliseconds=LEASE_MS)
+        Runner(house, {mail.DELIVERY: Delivery(Post())}).run_due()
+        assert only(context, ada).state is MailState.UNCONFIRMED
+
+    post.after = meanwhile
+    runner.run_due()
+    assert only(context, ada).state is MailState.SENT
+
+
 def test_a_database_that_is_gone_at_the_last_moment_sends_nothing(
     context: Context, ada: Account, runner: Runner, post: Post, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
