@@ -11,9 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
-
-from flask import Flask
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.listening import go_deaf, open_connections, waiting_connections
 
@@ -34,19 +32,33 @@ _LOOK_SECONDS = 0.02
 _leaving = threading.Event()
 
 
+class Application(Protocol):
+    """What a process serves: Flask's application, which lets what it does be wrapped at any time."""
+
+    wsgi_app: "WSGIApplication"
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer by `wsgi_app`."""
+
+
 def is_leaving() -> bool:
     """Return whether this process takes no further work: whoever balances the load should go elsewhere."""
     return _leaving.is_set()
 
 
-def obey(app: Flask, listener: socket.socket) -> None:
+def wait(seconds: float) -> bool:
+    """Wait so long at most, and return whether this process leaves."""
+    return _leaving.wait(seconds)
+
+
+def obey(app: Application, listener: socket.socket) -> None:
     """Leave when told to; called in the main thread of a process that serves `app`."""
     port: int = listener.getsockname()[1]
 
     def leave(number: int, _frame: object) -> None:
         if not _leaving.is_set():
             _leaving.set()
-            app.wsgi_app = _LastAnswers(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way to wrap
+            app.wsgi_app = _LastAnswers(app.wsgi_app)
             threading.Thread(target=_leave, args=(listener, port, number == CLOSED), name="leaving", daemon=True).start()
 
     for number in (SUCCEEDED, CLOSED):

@@ -4,14 +4,17 @@ Both open a house of their own and close nothing: a process ends with its server
 """
 
 import gc
+import importlib
 
 from flask import Flask
 
 from gateway import logs, turns, worker
 from gateway.app import build_app
+from gateway.pulse import Pulse
 from gateway.services.house import House
+from gateway.services.limits import SharedCounter
 from gateway.services.settling import settle_in
-from gateway.settings import settings_of_process
+from gateway.settings import SettingsError, settings_of_process
 from gateway.wiring import open_house
 
 _GARBAGE_AFTER = 20_000
@@ -44,4 +47,17 @@ def _house() -> House:
     turns.take_processor()
     house = open_house(settings)
     settle_in(house)
+    house.limits.shared = _shared_counter(settings.limits_url)
+    Pulse(house).start()
     return house
+
+
+def _shared_counter(url: str) -> SharedCounter | None:
+    """Return what counts for all processes; its client is an extra, and loaded only where it is wanted."""
+    if not url:
+        return None
+    try:
+        counter: SharedCounter = importlib.import_module("gateway.outbound.valkey").Valkey(url)
+    except ModuleNotFoundError as error:
+        raise SettingsError("MOONGATE_LIMITS_URL: the package redis is not installed (moongate[valkey])") from error
+    return counter

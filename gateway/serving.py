@@ -7,10 +7,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flask import Flask
-from granian import Granian
 from granian._granian import SocketHolder
 from granian.constants import Interfaces, RuntimeModes
+from granian.server.mp import MPServer
 
 from gateway import leaving
 from gateway.listening import BACKLOG
@@ -33,7 +32,7 @@ class Plan:
 def serve(plan: Plan, listener: socket.socket, *, lifeline: int, told: int) -> None:
     """Serve until told to leave or to end; writes one byte to `told` when the gateway stands."""
     _end_with(lifeline)
-    server = Granian(
+    server = MPServer(
         plan.module,
         interface=Interfaces.WSGI,
         blocking_threads=plan.threads,
@@ -45,8 +44,8 @@ def serve(plan: Plan, listener: socket.socket, *, lifeline: int, told: int) -> N
         log_dictconfig={"loggers": {"_granian": {"handlers": [], "propagate": True}}},
     )
 
-    def load() -> Flask:
-        app: Flask = getattr(importlib.import_module(plan.module), plan.factory)()
+    def load() -> leaving.Application:
+        app: leaving.Application = getattr(importlib.import_module(plan.module), plan.factory)()
         leaving.obey(app, listener)
         os.write(told, b"r")
         os.close(told)
@@ -56,13 +55,13 @@ def serve(plan: Plan, listener: socket.socket, *, lifeline: int, told: int) -> N
     _run(server, load)
 
 
-def _give(server: Granian, listener: socket.socket) -> None:
+def _give(server: MPServer, listener: socket.socket) -> None:
     """Let the server library use a port that stands open; by itself it opens one for each of its processes."""
     server._ssp, server._sso = None, None  # noqa: SLF001 -- it takes no open port by any public name
-    server._shd = SocketHolder(listener.fileno(), False, BACKLOG)  # noqa: SLF001 -- ditto, said once
+    server._shd = SocketHolder(listener.fileno(), False, BACKLOG)  # type: ignore[call-arg, assignment]  # noqa: SLF001 -- ditto; stubs know less
 
 
-def _run(server: Granian, load: Callable[[], Flask]) -> None:
+def _run(server: MPServer, load: Callable[[], leaving.Application]) -> None:
     """Be what the server library calls a worker; what its main process does is done by `gateway.supervision`."""
     worker = server._spawn_worker(0, server._spawn_wsgi_worker, load)  # noqa: SLF001 -- its main process cannot be done without by public names
     worker.inner.run()

@@ -53,6 +53,8 @@ def serve(exchange: Exchange, call: Call, state: State) -> Answer:
     """Return the answer to a request, a refusal as one too, and count it."""
     answer = _answered(exchange, call, state)
     outcome = answer.refusal.code if answer.refusal else "done"
+    if outcome != "E_Rate_Limited":
+        state.rate.measure((time.perf_counter_ns() - call.started) // 1000, exchange.context.now())
     # A method that nobody knows is not told apart: a caller could invent a thousand.
     operation = _operation(call, answer) if call.method in call.route.allowed else "refused"
     figures.PROVISIONING.add(exchange.connection.profile, operation, outcome)
@@ -61,7 +63,7 @@ def serve(exchange: Exchange, call: Call, state: State) -> Answer:
 
 def _answered(exchange: Exchange, call: Call, state: State) -> Answer:
     try:
-        state.rate.require(exchange.connection, exchange.context.now())
+        state.rate.require(exchange.context.limits, exchange.connection, exchange.context.now())
         _require_place(call)
         if call.method == "OPTIONS":
             return Answer(204, headers={"Allow": ", ".join(call.route.allowed)})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from gateway import logs
 from gateway.domain.audit import Actor, Event
 from gateway.domain.values import Clock, Entropy, Instant, NodeId, new_id, new_log_id
+from gateway.services.limits import Limits
 from gateway.storage import audit, jobs
 from gateway.storage.database import Database
 from gateway.tokens.keyring import KeyRing
@@ -41,6 +42,8 @@ class Context:
     """The caller's address, as far as trusted proxies tell it."""
     sequence: Iterator[int] = field(default_factory=itertools.count)
     """Counts the rows of the process, so that those of one millisecond keep their order."""
+    limits: Limits = field(default_factory=Limits)
+    """What nobody may do more often than so."""
 
     def now(self) -> Instant:
         """Return the time."""
@@ -67,6 +70,7 @@ class Context:
             self.correlation_id,
             self.address,
             self.sequence,
+            self.limits,
         )
 
     def traced_as(self, correlation_id: str) -> "Context":

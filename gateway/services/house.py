@@ -8,6 +8,7 @@ from gateway.domain.audit import Actor, ActorKind, Channel
 from gateway.domain.ports import HttpFetcher
 from gateway.domain.values import Clock, Entropy, new_correlation_id
 from gateway.services.context import Context, Urls
+from gateway.services.limits import Limits
 from gateway.settings import Settings
 from gateway.storage.database import Database
 from gateway.tokens.keyring import KeyRing
@@ -26,6 +27,7 @@ class House:
     entropy: Entropy
     sequence: Iterator[int] = field(default_factory=itertools.count)
     """Counts the rows of this process's log-like tables (`Context.new_log_id`)."""
+    limits: Limits = field(default_factory=Limits)
 
     def context(self, actor: Actor, *, correlation_id: str = "", address: str = "") -> Context:
         """Return the surroundings of one act, under a new correlation id unless one is given."""
@@ -39,6 +41,7 @@ class House:
             correlation_id=correlation_id or new_correlation_id(self.entropy),
             address=address,
             sequence=self.sequence,
+            limits=self.limits,
         )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from gateway.domain.access import Place
 from gateway.domain.errors import Disclosure, Refusal
 from gateway.domain.identity import Assertion, IdentityProvider
+from gateway.domain.limits import NAMES, PASSWORDS, SIGN_INS
 from gateway.domain.locks import told_time
 from gateway.domain.nodes import Node
 from gateway.domain.people import typed_login
@@ -54,8 +55,11 @@ def begin(context: Context, node: Node, request: AuthorizationRequest, *, parent
     """Begin a sign-in at an issuer for an app's request, or, with `parent`, for a sign-in at another issuer.
 
     The app's `login_hint` is taken as the name typed, unless the app wants an account chosen; nobody trusts it.
+
+    Raises Refusal `E_Rate_Limited` where too many come from one address: each is a row, and nobody has proved anything yet.
     """
     now = context.now()
+    context.limits.require_from(SIGN_INS, context.address, now)
     secret = new_token(context.entropy, "mgt")
     sign_in = SignIn(
         id=SignInId(context.new_id()),
@@ -100,7 +104,11 @@ def get_for_return(context: Context, node: Node, sign_in_id: str, secret: str) -
 
 
 def identify(context: Context, node: Node, sign_in: SignIn, login: str) -> SignIn:  # noqa: ARG001 -- where a name leads is asked of `routing`
-    """Store the name typed; where it leads says `gateway.services.routing`, by its domain alone."""
+    """Store the name typed; where it leads says `gateway.services.routing`, by its domain alone.
+
+    Raises Refusal `E_Rate_Limited` where too many come from one address.
+    """
+    context.limits.require_from(NAMES, context.address, context.now())
     return _store(context, replace(sign_in, login=typed_login(login), proof=None, due="", refusal=None))
 
 
@@ -142,8 +150,10 @@ def prove_password(context: Context, node: Node, sign_in: SignIn, login: str, pa
     """Check a password as the first factor. `device` is the secret of the device cookie.
 
     Raises Refusal `E_Invalid_Credentials`, the neutral answer, for everything that only the trail may know; its `data` hold the `time` at
-    which a lock ends, on a known device alone. What stands in the way of somebody whose password was right is stored.
+    which a lock ends, on a known device alone. What stands in the way of somebody whose password was right is stored. And
+    `E_Rate_Limited`, before anything is checked, where too many wrong ones came from one address.
     """
+    guess = context.limits.guess_from(context.database, PASSWORDS, context.address, context.now())
     named = identify(context, node, sign_in, login)
     traced = context.traced_as(sign_in.correlation_id)
     # Taken before the check, which takes its time: what is set meanwhile makes the password that was checked a former one.
@@ -152,6 +162,7 @@ def prove_password(context: Context, node: Node, sign_in: SignIn, login: str, pa
     account = checked.account.id if checked.account else None
     attempt = Attempt(node=node.id, path=Path.PASSWORD, account=account, means=means, tenant=sign_in.tenant)
     if not checked.code:
+        context.limits.forgive(context.database, guess)
         return _told_or_neutral(_admit(context, node, named, attempt))
     refusal = Refusal(checked.code, reason="refused by the password check")
     detail = {"login": named.login, "code": checked.code}

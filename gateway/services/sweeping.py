@@ -9,7 +9,7 @@ from typing import Protocol
 from gateway.domain.values import DAY_MS, HOUR_MS, Instant
 from gateway.services.house import House
 from gateway.services.routines import Routine
-from gateway.storage import sweeping
+from gateway.storage import limits, sweeping
 from gateway.storage.database import Database
 
 BATCH = 500
@@ -34,6 +34,7 @@ _KEPT: Sequence[tuple[_Removal, int]] = (
     (sweeping.remove_traces, 90 * DAY_MS),
     # As long as browsers keep the cookie.
     (sweeping.remove_devices, 400 * DAY_MS),
+    (limits.remove_counts, 0),
 )
 """Removals in an order in which nothing waits for a later one, and how long each kind stays after its end."""
 

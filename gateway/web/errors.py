@@ -16,6 +16,7 @@ from gateway.web.assets import asset
 _LOG = logging.getLogger(__name__)
 _BY_STATUS = {404: "E_Not_Found", 405: "E_Method_Not_Allowed", 413: "E_Body_Too_Large", 415: "E_Media_Type"}
 _SERVER_FAULT = 500
+_TOO_OFTEN = "E_Rate_Limited"
 _PROBLEM = "application/problem+json"
 _FOR_PROGRAMS = (TOKEN, INTROSPECT, REVOKE, USERINFO, JWKS, OPENID_CONFIGURATION)
 """Where no person ever stands, below whichever issuer: compared by their end, because a fault may come before the issuer is found."""
@@ -35,8 +36,13 @@ def page(refusal: Refusal) -> Response:
     """Return a refusal in the form that the caller asked for: a page, or a problem document for programs."""
     journal.tell_refusal(request.environ, refusal)
     shown = refusal.disclosed()
-    if _wants_json():
-        return _problem(shown)
+    answer = _problem(shown) if _wants_json() else _page(shown)
+    if shown.code == _TOO_OFTEN:
+        answer.headers["Retry-After"] = str(shown.data.get("seconds", 1))
+    return answer
+
+
+def _page(shown: Refusal) -> Response:
     text = render_template("error.html", node=find_current_node(), **values(shown))
     return Response(text, shown.entry.page_status, mimetype="text/html")
 
