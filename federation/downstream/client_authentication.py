@@ -37,18 +37,18 @@ def authenticate(asked: Asked, parameters: Parameters) -> RelyingParty:
     """
     context, presented = asked.context, _presented(asked, parameters)
     failures = asked.memory.failures
-    failures.require_few(presented.client_id, context.address, context.now())
+    failures.require_few(context, presented.client_id)
     party = relying_parties.find(context, asked.node.id, presented.client_id)
     if party is None or party.auth_method is not presented.method:
         _refuse(context, presented, "unknown app, or one that proves itself by another method")
     if presented.method in {AuthMethod.BASIC, AuthMethod.POST} and not relying_parties.verify_secret(context, party, presented.secret):
-        failures.count(presented.client_id, context.address, context.now())
+        failures.count(context, presented.client_id)
         _refuse(context, presented, "wrong secret")
     if presented.method is AuthMethod.PRIVATE_KEY_JWT:
         try:
             verify_assertion(asked, party, presented.secret)
         except AssertionRefused as refusal:
-            failures.count(presented.client_id, context.address, context.now())
+            failures.count(context, presented.client_id)
             _refuse(context, presented, refusal.reason)
     return party
 
