@@ -13,15 +13,14 @@ from gateway.domain.values import Clock, Entropy, Instant
 from gateway.outbound.transport import Transport
 from gateway.services.context import Urls
 from gateway.services.house import House
+from gateway.services.key_check import KeysMisfit, require_fitting_keys
 from gateway.settings import Settings, SettingsError
-from gateway.storage import nodes, schema
+from gateway.storage import schema
 from gateway.storage.database import Database, DatabaseUnavailable
 from gateway.storage.engines import open_database
-from gateway.tokens.keyring import KeyRing, UnwrapFailed
+from gateway.tokens.keyring import KeyRing
 
 _KEY_FILE = "secret-keys"
-_CHECK = "key check"
-_CHECK_TEXT = b"moongate"
 
 
 def system_clock() -> Instant:
@@ -36,13 +35,23 @@ def open_house(
 
     Raises SettingsError with one line for whatever stands in the way.
     """
-    database = _open_database(settings)
-    keyring = KeyRing(settings.secret_keys or _kept_keys(settings.home, entropy), entropy)
+    house = open_as_it_is(settings, clock=clock, entropy=entropy, fetcher=fetcher)
     try:
-        schema.migrate(database)
-        _check_keys(database, keyring)
+        schema.migrate(house.database)
+        require_fitting_keys(house.database, house.keyring)
     except DatabaseUnavailable as error:
         raise SettingsError(f"MOONGATE_DATABASE_URL: {error}") from error
+    except KeysMisfit as error:
+        raise SettingsError(f"MOONGATE_SECRET_KEYS: {error}") from error
+    return house
+
+
+def open_as_it_is(
+    settings: Settings, *, clock: Clock = system_clock, entropy: Entropy = secrets.token_bytes, fetcher: HttpFetcher | None = None
+) -> House:
+    """Open the house without bringing anything up to date, for whoever only looks. Raises SettingsError."""
+    database = _open_database(settings)
+    keyring = KeyRing(settings.secret_keys or _kept_keys(settings.home, entropy), entropy)
     return House(
         settings=settings,
         database=database,
@@ -63,13 +72,18 @@ def is_loopback(host: str) -> bool:
 
 
 def _open_database(settings: Settings) -> Database:
-    path = Path(settings.database_url.removeprefix("sqlite:///"))
+    path = settings.database_url.partition("sqlite:///")[2]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        return open_database(settings.database_url)
     except OSError as error:
-        name = "MOONGATE_HOME" if path.parent == settings.home else "MOONGATE_DATABASE_URL"
-        raise SettingsError(f"{name}: {path.parent} cannot be made ({error.strerror})") from error
-    return open_database(settings.database_url)
+        name = "MOONGATE_HOME" if Path(path).parent == settings.home else "MOONGATE_DATABASE_URL"
+        raise SettingsError(f"{name}: {Path(path).parent} cannot be made ({error.strerror})") from error
+    except ValueError as error:
+        raise SettingsError(f"MOONGATE_DATABASE_URL: {error}") from error
+    except ImportError as error:
+        raise SettingsError("MOONGATE_DATABASE_URL: the driver of PostgreSQL is not installed: pip install 'moongate[postgres]'") from error
 
 
 def _kept_keys(home: Path, entropy: Entropy) -> tuple[str, ...]:
@@ -94,19 +108,3 @@ def _keep_key(fresh: Path, path: Path, key: str) -> None:
     with suppress(FileExistsError):
         path.hardlink_to(fresh)
     fresh.unlink()
-
-
-def _check_keys(database: Database, keyring: KeyRing) -> None:
-    """Refuse to start with keys that cannot unwrap what the database holds (decisions.md 41)."""
-    stored = nodes.find_setting(database, _CHECK)
-    if stored is None:
-        with database.transaction():
-            # Asked again under the write lock: of several processes that start at once one writes it.
-            stored = nodes.find_setting(database, _CHECK)
-            if stored is None:
-                nodes.remember_setting(database, _CHECK, keyring.wrap(_CHECK_TEXT, purpose=_CHECK, owner=""))
-                return
-    try:
-        keyring.unwrap(stored, purpose=_CHECK, owner="")
-    except UnwrapFailed as error:
-        raise SettingsError("MOONGATE_SECRET_KEYS: the database was filled with another key; put that key behind the newest one") from error

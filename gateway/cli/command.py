@@ -2,6 +2,7 @@
 
 import functools
 import json
+import logging
 import os
 import re
 import sys
@@ -48,6 +49,8 @@ class Commands(click.Group):
         given = list(sys.argv[1:] if args is None else args)
         as_json = "--json" in given
         options["standalone_mode"] = False
+        # What goes on configures the log; a command tells by its output and its error alone.
+        logging.getLogger().addHandler(logging.NullHandler())
         try:
             _require_text(given)
             status = super().main(given, *positional, **options)
@@ -85,6 +88,12 @@ def house() -> House:
         root.obj = open_house(settings_of_process())
         root.call_on_close(root.obj.database.close)
     return root.obj
+
+
+def find_house() -> House | None:
+    """Return the house that is open already, or None."""
+    opened = click.get_current_context().find_root().obj
+    return opened if isinstance(opened, House) else None
 
 
 def context() -> Context:

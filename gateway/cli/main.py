@@ -7,6 +7,7 @@ from gateway.cli import (
     audit,
     client,
     demo,
+    doctor,
     domain,
     group,
     idp,
@@ -37,6 +38,7 @@ def main() -> None:
 # The way a new installation goes, then the nouns.
 serve.register(main)
 installation.register(main)
+doctor.register(main)
 demo.register(main)
 main.add_command(platform.group)
 main.add_command(tenant.group)

@@ -88,6 +88,10 @@ class SmtpCarrier:
                     return self._send(kept, written, hand_over)
             return self._send(self._open(), written, hand_over)
 
+    def knock(self) -> None:
+        """See whether the server takes us: connect, encrypt, log in and take leave. Raises MailDeferred."""
+        _leave(self._open())
+
     def close(self) -> None:
         """Take leave of the server on all connections that nobody uses."""
         with self._guard:

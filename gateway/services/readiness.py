@@ -7,7 +7,7 @@ else is a warning, for people.
 import logging
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,8 @@ LEAST_BYTES = 32 * MEGABYTE
 _LIFE_MS = SECOND_MS
 
 _LOG = logging.getLogger(__name__)
+
+Look = Callable[[House], Check]
 
 FreeSpace = Callable[[Path], int]
 """Returns the free bytes of the file system that a folder is in."""
@@ -80,8 +82,8 @@ def tell(check: Check) -> None:
 def examine(house: House, free: FreeSpace = free_space) -> list[Check]:
     """Return how everything is that serving needs. Where the database cannot be reached, what stands in it is not looked at."""
     reached = check_database(house)
-    inside = (check_schema, check_writing, check_keys, check_clock, check_jobs) if reached.outcome is Outcome.OK else ()
-    return [reached, *(_looked(house, look) for look in inside), check_disk(house, free)]
+    inside = _INSIDE if reached.outcome is Outcome.OK else {}
+    return [reached, *looked(house, inside), check_disk(house, free)]
 
 
 def check_database(house: House) -> Check:
@@ -117,9 +119,10 @@ def check_keys(house: House) -> Check:
     """Look whether the secret keys are those of the database."""
     try:
         recheck_keys(house.database, house.keyring)
-    except KeysMisfit as error:
+    except KeysMisfit:
         detail = "The secret keys are not those that the database was filled with."
-        return Check("secret keys", Outcome.FAILED, detail, reason=str(error), remedy="Set MOONGATE_SECRET_KEYS to them and start again.")
+        remedy = "Put the key it was filled with into MOONGATE_SECRET_KEYS, behind the newest, and start again."
+        return Check("secret keys", Outcome.FAILED, detail, remedy=remedy)
     return Check("secret keys", Outcome.OK, "The secret keys open what the database holds.")
 
 
@@ -162,18 +165,29 @@ def check_disk(house: House, free: FreeSpace = free_space) -> Check:
     return Check("disk", outcome, f"Only {left // MEGABYTE} MB are free.", reason=str(house.settings.home), remedy=remedy)
 
 
+def looked(house: House, looks: Mapping[str, Look]) -> list[Check]:
+    """Return what looks at the database tell, by the names of their checks; one that the database does not answer is told as that."""
+    checks = []
+    for name, look in looks.items():
+        try:
+            checks.append(look(house))
+        except DatabaseUnavailable as error:
+            checks.append(Check(name, Outcome.FAILED, "The database does not answer.", reason=str(error)))
+    return checks
+
+
+_INSIDE: Mapping[str, Look] = {
+    "schema": check_schema,
+    "writing": check_writing,
+    "secret keys": check_keys,
+    "clock": check_clock,
+    "jobs": check_jobs,
+}
+
+
 def is_ready(checks: Sequence[Check]) -> bool:
     """Return whether nothing fails."""
     return worst(checks) is not Outcome.FAILED
-
-
-def _looked(house: House, look: Callable[[House], Check]) -> Check:
-    """Return what a look at the database tells; one that fails meanwhile is told as that."""
-    try:
-        return look(house)
-    except DatabaseUnavailable as error:
-        name = look.__name__.removeprefix("check_").replace("keys", "secret keys")
-        return Check(name, Outcome.FAILED, "The database does not answer.", reason=str(error))
 
 
 def _leaving(leaving: bool) -> Check:  # noqa: FBT001 -- the one thing it tells

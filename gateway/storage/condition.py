@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import peewee as pw
 
-from gateway.domain.values import Instant
+from gateway.domain.values import Instant, ProviderId
 from gateway.storage.database import Database, Statement, place
-from gateway.storage.tables.jobs import Routine
+from gateway.storage.tables.federation import IdentityProvider
 from gateway.storage.tables.machinery import Audit, Job
 from gateway.storage.tables.nodes import Domain, Installation, Node
 from gateway.storage.tables.provisioning import ScimConnection, ScimToken
@@ -25,7 +25,6 @@ _JOBS = Statement(
     .group_by(Job.kind, Job.state)
 )
 _NEWEST = Statement(Audit.select(Audit.at).order_by(Audit.id.desc()).limit(1))
-_ROUTINES = Statement(Routine.select(Routine.name, Routine.next_run, Routine.lease_until, Routine.last_error).order_by(Routine.name))
 _TOKENS = Statement(
     ScimToken.select(ScimConnection.id, ScimConnection.name, Node.slug, pw.fn.MAX(ScimToken.expires_at))
     .join(ScimConnection, on=(ScimConnection.id == ScimToken.connection))
@@ -34,6 +33,13 @@ _TOKENS = Statement(
     .group_by(ScimConnection.id, ScimConnection.name, Node.slug)
     .having(pw.fn.MAX(ScimToken.expires_at) <= place("before"))
     .order_by(pw.fn.MAX(ScimToken.expires_at), ScimConnection.id)
+    .limit(place("limit"))
+)
+_PROVIDERS = Statement(
+    IdentityProvider.select(IdentityProvider.id)
+    .join(Node, on=(Node.id == IdentityProvider.node))
+    .where((IdentityProvider.active == 1) & Node.deleted_at.is_null() & Node.disabled_at.is_null())
+    .order_by(IdentityProvider.id)
     .limit(place("limit"))
 )
 _UNPROVED = Statement(
@@ -54,16 +60,6 @@ class Waiting:
     count: int
     since: Instant
     """When the oldest was, or is, due."""
-
-
-class RoutineState(NamedTuple):
-    """What the house does by itself, and how it goes."""
-
-    name: str
-    next_run: Instant
-    lease_until: Instant | None
-    """Until when a process that runs it now need not be heard of."""
-    last_error: str
 
 
 class LastToken(NamedTuple):
@@ -103,14 +99,14 @@ def find_newest_event(database: Database) -> Instant | None:
     return row[0] if row else None
 
 
-def list_routines(database: Database) -> Sequence[RoutineState]:
-    """Return the routines that some process has introduced."""
-    return [RoutineState(*row) for row in database.rows(_ROUTINES)]
-
-
 def list_ending_tokens(database: Database, *, before: Instant, limit: int) -> Sequence[LastToken]:
     """Return the SCIM connections whose last token ends before a time, the most urgent first."""
     return [LastToken(*row) for row in database.rows(_TOKENS, before=before, limit=limit)]
+
+
+def list_active_providers(database: Database, *, limit: int) -> Sequence[ProviderId]:
+    """Return the identity providers that people may be sent to."""
+    return [row[0] for row in database.rows(_PROVIDERS, limit=limit)]
 
 
 def list_unproved_domains(database: Database, *, limit: int) -> Sequence[tuple[str, str]]:

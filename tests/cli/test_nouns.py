@@ -194,27 +194,6 @@ class TestAudit:
 
 
 class TestInstallation:
-    def test_the_doctor_finds_a_new_house_well_but_without_a_platform(self, moongate: Commands) -> None:
-        outcomes = {row["check"]: row["outcome"] for row in moongate.json("doctor")}
-        assert outcomes == {"database": "ok", "secret keys": "ok", "public URL": "ok", "platform": "warning", "jobs": "ok"}
-
-    def test_the_doctor_fails_where_nobody_can_sign_in(self, moongate: Commands, platform: Node) -> None:
-        moongate.json("tenant", "disable", "platform")
-        ended = moongate.run("doctor", "--json")
-        assert ended.exit_code == 1
-        assert json.loads(ended.stderr)["error"]["code"] == "E_Unavailable"
-        assert json.loads(ended.stdout)
-
-    def test_the_doctor_warns_of_dead_jobs_and_of_issuers_that_lead_elsewhere(
-        self, moongate: Commands, context: Context, acme: Node
-    ) -> None:
-        with context.database.transaction():
-            context.enqueue("unheard of", acme.id, {})
-        moongate.house.database.script("UPDATE job SET state = 'dead'")
-        moongate.house.database.script("UPDATE node SET issuer = 'https://elsewhere.example' WHERE slug = 'acme'")
-        outcomes = {row["check"]: row["outcome"] for row in moongate.json("doctor")}
-        assert (outcomes["jobs"], outcomes["platform"]) == ("warning", "warning")
-
     def test_migrate_tells_the_version(self, moongate: Commands) -> None:
         assert moongate.json("migrate")["version"] >= 1
 
