@@ -50,7 +50,8 @@ class Commands(click.Group):
         as_json = "--json" in given
         options["standalone_mode"] = False
         # What goes on configures the log; a command tells by its output and its error alone.
-        logging.getLogger().addHandler(logging.NullHandler())
+        if not logging.getLogger().handlers:
+            logging.getLogger().addHandler(logging.NullHandler())
         try:
             _require_text(given)
             status = super().main(given, *positional, **options)

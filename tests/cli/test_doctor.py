@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from gateway.domain.nodes import Node
-from gateway.services import connections, domains
+from gateway.services import connections, domains, nodes
 from gateway.services.connections import NewConnection
 from gateway.services.context import Context
-from gateway.services.house import House
+from gateway.services.house import OPERATOR, House
 from gateway.settings import Settings
 from gateway.storage import routines
 from gateway.wiring import open_house, system_clock
@@ -226,6 +226,14 @@ class TestBeforeItOpens:
             file.seek((root - 1) * size)
             file.write(b"\xff" * size)
         assert self.run(home)["integrity"]["outcome"] == "failed"
+
+    def test_calls_to_the_outside_leave_no_line_beside_the_answer(self, home: Path) -> None:
+        house = open_house(self.settings(home))
+        context = house.context(OPERATOR)
+        make_provider(context, nodes.create_platform(context, "Platform"), issuer="https://127.0.0.1:1")
+        house.database.close()
+        (home / "secret-keys").chmod(0o644)
+        assert self.run(home)["providers"]["outcome"] == "warning"
 
     def test_a_home_where_others_may_write_is_told(self, home: Path, tmp_path: Path) -> None:
         (home / "secret-keys").chmod(0o644)
