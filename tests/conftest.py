@@ -1,7 +1,6 @@
 """The house as tests open it: real SQLite, a clock that stands until it is moved, seeded randomness, and no way to the outside."""
 
 import random
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,8 @@ from gateway.services.house import OPERATOR, House
 from gateway.services.nodes import NewNode
 from gateway.settings import Settings
 from gateway.wiring import open_house
+from tests import databases
+from tests.databases import Databases, Files
 from tests.tokens.forge import ForgeKey
 
 START = Instant(1_790_000_000_000)
@@ -52,7 +53,19 @@ class NoOutside:
 
 def settings_for(home: Path, **variables: str) -> Settings:
     """The settings of a test in a folder of its own."""
-    return Settings.from_env({"MOONGATE_HOME": str(home), "MOONGATE_SECRET_KEYS": "k" * 64, **variables})
+    given = {"MOONGATE_HOME": str(home), "MOONGATE_SECRET_KEYS": "k" * 64}
+    if databases.POSTGRES:
+        given["MOONGATE_DATABASE_URL"] = variables.get("MOONGATE_DATABASE_URL") or databases.server().new(home)
+    return Settings.from_env(given | variables)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is about the other engine."""
+    other = "sqlite" if databases.POSTGRES else "postgresql"
+    left_out = [item for item in items if item.get_closest_marker(other)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker(other)]
 
 
 @pytest.fixture
@@ -61,23 +74,27 @@ def clock() -> Clock:
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with every migration and nothing else; each test gets a copy."""
+def stock(tmp_path_factory: pytest.TempPathFactory) -> Databases:
+    """Where databases with every migration and nothing else come from."""
+    if databases.POSTGRES:
+        return databases.server()
     home = tmp_path_factory.mktemp("migrated")
     house = open_house(settings_for(home), clock=lambda: START, entropy=random.Random(0).randbytes)
     house.database.script("PRAGMA wal_checkpoint(TRUNCATE)")
     house.database.close()
-    return home / "moongate.db"
+    return Files(home / "moongate.db")
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return settings_for(tmp_path)
+def settings(tmp_path: Path) -> Iterator[Settings]:
+    yield settings_for(tmp_path)
+    if databases.POSTGRES:
+        databases.server().drop(tmp_path)
 
 
 @pytest.fixture
-def house(settings: Settings, migrated: Path, clock: Clock) -> Iterator[House]:
-    shutil.copy(migrated, settings.home / "moongate.db")
+def house(settings: Settings, stock: Databases, clock: Clock) -> Iterator[House]:
+    stock.new(settings.home)
     opened = open_house(settings, clock=clock, entropy=random.Random(1).randbytes, fetcher=NoOutside())
     yield opened
     opened.database.close()

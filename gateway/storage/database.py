@@ -6,6 +6,7 @@ named places for its values, compiled once for each engine, and then only bound.
 """
 
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -13,6 +14,8 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 import peewee as pw
 
+from gateway.metrics import figures
+from gateway.storage.bell import Bell
 from gateway.storage.tables.machinery import Generation
 from gateway.storage.tables.table import Configuration, Table
 
@@ -56,27 +59,6 @@ class DatabaseUnavailable(Exception):
 
 class Conflict(DatabaseUnavailable):
     """Another transaction stood in the way of this one, which is undone; begun again it may well succeed (`Database.transact`)."""
-
-
-class Bell:
-    """Wakes whoever waits in this process, once for all rings since it last looked: a ring before the wait is not lost."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._rung = False
-
-    def ring(self) -> None:
-        """Wake the waiter now, or let its next wait end at once."""
-        with self._changed:
-            self._rung = True
-            self._changed.notify_all()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait for a ring, at most so long; return whether there was one."""
-        with self._changed:
-            rung = self._changed.wait_for(lambda: self._rung, seconds)
-            self._rung = False
-            return rung
 
 
 class Answer(Protocol):
@@ -230,6 +212,10 @@ class Database(ABC):
         """Run one statement of a migration and return its rows, if it has any; outside of a transaction where none is open."""
 
     @abstractmethod
+    def require_usable(self) -> None:
+        """Refuse, with DatabaseUnavailable, a database that can never serve as it is: too old, read-only, or not for every text."""
+
+    @abstractmethod
     def has_table(self, name: str) -> bool:
         """Return whether the database has a table."""
 
@@ -261,6 +247,7 @@ class Database(ABC):
         thread.acts.clear()
         thread.topics.clear()
         thread.held.clear()
+        began = time.perf_counter_ns()
         with self._translated(), self._writing() as connection:
             thread.writing, thread.generation, thread.configures = connection, None, False
             try:
@@ -270,6 +257,7 @@ class Database(ABC):
                     self._run(_NEXT_GENERATION, {})
             finally:
                 thread.writing = None
+        figures.TRANSACTION_SECONDS.observe((time.perf_counter_ns() - began) // 1000)
         # Copied first: what is done afterwards may open a transaction of its own.
         due, thread.acts = tuple(thread.acts), []
         for act in due:
@@ -343,6 +331,10 @@ class Database(ABC):
         """Return what is rung after a commit that queued a job, in whatever process as far as the engine tells."""
         self._listen()
         return self._jobs_bell
+
+    @abstractmethod
+    def take_time(self) -> None:
+        """Let the statements of the open transaction take and wait as long as they need: for what nobody's request waits for."""
 
     @abstractmethod
     def close(self) -> None:

@@ -1,8 +1,10 @@
 """SQLite: each thread keeps a connection to read by, and all write by one (ADR 9)."""
 
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 import peewee as pw
@@ -54,6 +56,13 @@ class SqliteDatabase(Database):
                 found: list[Row] = engine.connection().execute(sql).fetchall()
                 return found
 
+    def require_usable(self) -> None:
+        """Refuse a file that may only be read."""
+        path = Path(self.engine.database)
+        if path.exists() and not os.access(path, os.W_OK):
+            message = "it is read-only"
+            raise DatabaseUnavailable(message)
+
     def has_table(self, name: str) -> bool:
         """Return whether the database has a table."""
         with _translated():
@@ -66,6 +75,9 @@ class SqliteDatabase(Database):
     def list_faults(self) -> list[str]:
         """Return what a quick check of the file finds."""
         return [str(row[0]) for row in self.script(f"PRAGMA quick_check({_FAULTS_SHOWN})") if row[0] != "ok"]
+
+    def take_time(self) -> None:
+        """Do nothing: no statement is cut off."""
 
     def close(self) -> None:
         """Close this thread's connection, and the writing one until it is wanted again."""

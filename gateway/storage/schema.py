@@ -1,4 +1,4 @@
-"""Bringing a database up to date: numbered migrations under the write lock."""
+"""Bringing a database up to date: numbered migrations, by one process at a time."""
 
 import re
 from functools import cache
@@ -19,23 +19,27 @@ def migrations() -> dict[int, str]:
 def migrate(database: Database) -> int:
     """Run the migrations that are missing, each with its number in one transaction, and return the version reached.
 
-    Safe to call from several processes at once: the write lock lets one in, and the others find nothing left to do. A database that is
-    up to date is only read, so that a standing house needs no write lock to open.
+    Safe to call from several processes at once: one is let in, and the others find nothing left to do. A database that is up to date is
+    only read, so that a standing house needs no lock to open.
 
-    Raises DatabaseUnavailable if a newer release migrated the database: this one could not keep what that one promises.
+    Raises DatabaseUnavailable if it cannot serve (`Database.require_usable`), or if a newer release migrated the database: this one could
+    not keep what that one promises.
     """
+    database.require_usable()
     known = migrations()
     if database.has_table("schema_version") and _done(database) == known.keys():
         return max(known)
     with database.transaction():
+        database.take_time()
+        database.hold_name("schema")
         database.script("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)")
         done = _done(database)
-        if done - known.keys():
-            message = f"it is at version {max(done)} and this release knows {max(known)}: run the release that migrated it, or a newer one"
+        if unknown := done - known.keys():
+            message = f"it has migration {max(unknown)}, which this release does not know: run the release that migrated it, or a newer one"
             raise DatabaseUnavailable(message)
         for number in sorted(known.keys() - done):
             for statement in _statements(known[number]):
-                database.script(statement)
+                database.script(database.in_own_words(statement))
             database.script(f"INSERT INTO schema_version (version) VALUES ({number:d})")
     return max(known)
 

@@ -27,4 +27,5 @@ class TextList(pw.Node):
 
 def bound(texts: Iterable[str]) -> str:
     """Return the value to bind for these texts."""
-    return json.dumps(list(texts), ensure_ascii=False)
+    # A zero byte is in no text that is kept; PostgreSQL would refuse the question.
+    return json.dumps([text.replace("\0", "\N{REPLACEMENT CHARACTER}") for text in texts], ensure_ascii=False)

@@ -16,14 +16,14 @@ from gateway.domain.schema import CORE_USER_URN, ENTERPRISE_URN, MOONGATE_URN
 from gateway.services import connections
 from gateway.services.context import Context
 from gateway.storage.connections import LogRow
-from gateway.storage.database import Database
 from tests.groups import PATCH_URN, Directory, Reply, directory_at
+from tests.sql import traced
 
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 SEARCH_URN = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 
-__all__ = ["CORE_USER_URN", "ENTERPRISE_URN", "MOONGATE_URN", "PATCH_URN", "Reply"]
+__all__ = ["CORE_USER_URN", "ENTERPRISE_URN", "MOONGATE_URN", "PATCH_URN", "Reply", "traced"]
 
 
 @dataclass(frozen=True)
@@ -121,18 +121,3 @@ def broken(target: object, name: str, error: Exception) -> Iterator[None]:
     """Let a function fail inside the block."""
     with mock.patch.object(target, name, side_effect=error):
         yield
-
-
-@contextmanager
-def traced(database: Database) -> Iterator[list[str]]:
-    """The SQL that this thread runs inside the block, with its values."""
-    ran: list[str] = []
-    with database.writer.alone() as engine:
-        connections = (database.engine.connection(), engine.connection())
-    for connection in connections:
-        connection.set_trace_callback(ran.append)
-    try:
-        yield ran
-    finally:
-        for connection in connections:
-            connection.set_trace_callback(None)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import peewee as pw
 import pytest
 from flask.testing import FlaskClient
 
@@ -22,6 +23,7 @@ from gateway.storage.nodes import Domain, insert_domain, prove_domain
 from tests.conftest import Clock
 from tests.scim.people import ENTERPRISE_URN, MOONGATE_URN, People, Reply, asking, people_of, person, refused
 from tests.sign_ins import make_provider
+from tests.sql import table_of
 
 SECRET = "correct horse battery staple"
 
@@ -72,9 +74,9 @@ def opened(context: Context, clock: Clock, acme: Node, user: str) -> None:
 
 def insert(database: Database, table: str, values: dict[str, str]) -> None:
     """Insert a row, with an empty text or 0 for every column that is not given."""
-    described = [row for row in database.script(f"PRAGMA table_info({table})") if row[3] or row[1] in values]
-    filled = [values.get(row[1]) or ("0" if "INT" in row[2] else "''") for row in described]
-    columns = ", ".join(row[1] for row in described)
+    fields = [field for field in table_of(table)._meta.sorted_fields if not field.null or field.column_name in values]
+    filled = [values.get(field.column_name) or ("0" if isinstance(field, pw.IntegerField) else "''") for field in fields]
+    columns = ", ".join(field.column_name for field in fields)
     database.script(f"INSERT INTO {table} ({columns}) VALUES ({', '.join(filled)})")  # noqa: S608 -- every value is a test's own
 
 

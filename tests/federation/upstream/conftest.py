@@ -2,10 +2,8 @@
 
 import dataclasses
 import random
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path as FilePath
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -35,6 +33,7 @@ from gateway.storage import audit, sign_ins
 from gateway.storage.audit import Trace
 from gateway.wiring import open_house
 from tests.conftest import Clock
+from tests.databases import Databases
 from tests.federation.upstream.provider import CLIENT_ID, CLIENT_SECRET, Provider, running
 from tests.tokens.forge import ForgeKey
 
@@ -47,9 +46,9 @@ def weak_rsa_key() -> ForgeKey:
 
 
 @pytest.fixture
-def house(settings: Settings, migrated: FilePath, clock: Clock) -> Iterator[House]:
+def house(settings: Settings, stock: Databases, clock: Clock) -> Iterator[House]:
     """The house with the way to the outside it has in production; the loopback is allowed."""
-    shutil.copy(migrated, settings.home / "moongate.db")
+    stock.new(settings.home)
     policy = OutboundPolicy(allow=parse_outbound_allow("127.0.0.0/8"))
     fetcher = Transport(policy, time_limit_ms=2_000)
     opened = open_house(settings, clock=clock, entropy=random.Random(1).randbytes, fetcher=fetcher)

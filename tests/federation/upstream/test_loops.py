@@ -1,9 +1,7 @@
 """Issuers that are one another's identity provider send a browser round in a circle, and it is told so."""
 
 import random
-import shutil
 from collections.abc import Iterator, Mapping
-from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
@@ -27,6 +25,7 @@ from gateway.storage import audit
 from gateway.storage import sign_ins as stored_sign_ins
 from gateway.wiring import open_house
 from tests.conftest import Clock
+from tests.databases import Databases
 from tests.sign_ins import begin, make_app, make_provider, origin_of, path_of, prove_domain, query_of
 
 LOGIN = "anna@acme.example"
@@ -45,8 +44,8 @@ class OurOwn:
 
 
 @pytest.fixture
-def house(settings: Settings, migrated: FilePath, clock: Clock) -> Iterator[House]:
-    shutil.copy(migrated, settings.home / "moongate.db")
+def house(settings: Settings, stock: Databases, clock: Clock) -> Iterator[House]:
+    stock.new(settings.home)
     opened = open_house(settings, clock=clock, entropy=random.Random(1).randbytes, fetcher=OurOwn())
     yield opened
     opened.database.close()

@@ -1,0 +1,96 @@
+"""What is asked of the database, and how the engine goes about it: the same questions for both engines."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+from gateway.storage.database import Answer, Database, Statement
+from gateway.storage.engine_sqlite import SqliteDatabase
+from gateway.storage.tables.table import Configuration, Table
+
+
+@contextmanager
+def traced(database: Database) -> Iterator[list[str]]:
+    """The SQL that is run inside the block, with its values; on SQLite by this thread."""
+    ran: list[str] = []
+    if isinstance(database, SqliteDatabase):
+        with _traced_by_sqlite(database, ran):
+            yield ran
+        return
+    answer: Any = database._answer  # type: ignore[attr-defined]  # the other engine's
+    run_many = database._run_many
+
+    def watched(sql: str, values: Sequence[object], **how: object) -> Answer:
+        ran.append(filled(sql, values))
+        answered: Answer = answer(sql, values, **how)
+        return answered
+
+    def watched_many(statement: Statement, rows: Sequence[Mapping[str, object]]) -> None:
+        ran.extend(filled(*_parsed(database, statement, row)) for row in rows)
+        run_many(statement, rows)
+
+    with mock.patch.object(database, "_answer", watched), mock.patch.object(database, "_run_many", watched_many):
+        yield ran
+
+
+@contextmanager
+def _traced_by_sqlite(database: SqliteDatabase, ran: list[str]) -> Iterator[None]:
+    with database.writer.alone() as engine:
+        connections = (database.engine.connection(), engine.connection())
+    for connection in connections:
+        connection.set_trace_callback(ran.append)
+    try:
+        yield
+    finally:
+        for connection in connections:
+            connection.set_trace_callback(None)
+
+
+def filled(sql: str, values: Sequence[object]) -> str:
+    """Return SQL text with its values written into it."""
+    written = iter(values)
+    return re.sub(r"\$\d+|%s|\?", lambda _: _literal(next(written)), sql)
+
+
+def text_of(database: Database, statement: Statement, **values: object) -> str:
+    """Return the SQL text of a statement with values for all its places."""
+    return filled(*_parsed(database, statement, values))
+
+
+def plan_of(database: Database, sql: str) -> list[str]:
+    """Return the steps by which the engine answers, as far as possible by indexes; it does not matter how many rows there are now."""
+    if isinstance(database, SqliteDatabase):
+        return [str(row[3]) for row in database.script(f"EXPLAIN QUERY PLAN {sql}")]
+    with database.transaction():
+        # Of a table with few rows the engine would read all, and rightly.
+        database.script("SET LOCAL enable_seqscan = off")
+        return [str(row[0]) for row in database.script(f"EXPLAIN {sql}")]
+
+
+def table_of(name: str) -> type[Table]:
+    """Return the class of a table."""
+    kinds = [*Table.__subclasses__(), *Configuration.__subclasses__()]
+    return next(kind for kind in kinds if kind._meta.table_name == name)
+
+
+def walks(database: Database, sql: str) -> list[str]:
+    """Return the steps that walk through a whole table, because no index leads to what is wanted."""
+    if isinstance(database, SqliteDatabase):
+        return [step for step in plan_of(database, sql) if step.startswith("SCAN ") and " USING " not in step and "SUBQUERY" not in step]
+    return [step for step in plan_of(database, sql) if "Seq Scan" in step]
+
+
+def _parsed(database: Database, statement: Statement, values: Mapping[str, object]) -> tuple[str, list[object]]:
+    sql, layout = database.engine.get_sql_context().parse(statement.query)
+    return sql, [values.get(part, part) if isinstance(part, str) else part for part in layout]
+
+
+def _literal(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool | int):
+        return str(int(value))
+    text = str(value).replace("'", "''")
+    return f"'{text}'"
