@@ -8,7 +8,7 @@ import importlib
 
 from flask import Flask
 
-from gateway import logs, turns, worker
+from gateway import logs, processor, worker
 from gateway.app import build_app
 from gateway.pulse import Pulse
 from gateway.services.house import House
@@ -44,7 +44,7 @@ def _settled(app: Flask) -> Flask:
 def _house() -> House:
     settings = settings_of_process()
     logs.configure(settings.log_format)
-    turns.take_processor()
+    processor.take()
     house = open_house(settings)
     settle_in(house)
     house.limits.shared = _shared_counter(settings.limits_url)

@@ -6,15 +6,15 @@ request takes its turn before it computes, and steps aside while it waits: for t
 server. Whoever takes a lock that others hold while they wait has to step aside before, or all would stand.
 
 Threads of which one computes at a time lose nothing by sharing a processor, and find their caches warm there. So a server's process keeps
-the threads of its requests on one (`take_processor`); only what computes aside, a password's hash, goes wherever there is room.
+the threads of its requests on one (`gateway.processor`); only what computes aside, a password's hash, goes wherever there is room.
 
 A turn that does not come in time is not waited for any longer: the request goes on without one. Turns are about speed, never about safety.
 """
 
-import os
-import socket
 import threading
 from types import TracebackType
+
+from gateway import processor
 
 PATIENCE_SECONDS = 0.25
 """How long a turn is waited for."""
@@ -22,55 +22,11 @@ PATIENCE_SECONDS = 0.25
 _lock = threading.Lock()
 
 
-class _Place:
-    """Where the threads of this process compute: anywhere, until it takes a processor."""
-
-    def __init__(self) -> None:
-        self.here: frozenset[int] = frozenset()
-        self.anywhere: frozenset[int] = frozenset()
-        self.seat: socket.socket | None = None
-
-
-_place = _Place()
-
-
 class _Thread(threading.local):
     has_turn = False
-    seated = False
 
 
 _thread = _Thread()
-
-
-def take_processor() -> int | None:
-    """Keep the threads that take turns in this process on one processor from now on, and return its number; None: no one is free.
-
-    A name in the machine's abstract space says that a processor is taken, and goes with the process.
-    """
-    anywhere = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else frozenset[int]()
-    for number in sorted(anywhere, reverse=True) if len(anywhere) > 1 else ():
-        seat = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        try:
-            seat.bind(f"\0moongate-processor-{number}")
-        except OSError:
-            seat.close()
-            continue
-        _place.here, _place.anywhere, _place.seat = frozenset({number}), anywhere, seat
-        return number
-    return None
-
-
-def _sit_down() -> None:
-    """Keep the calling thread on the processor of its process, if that has one."""
-    if _place.here and not _thread.seated:
-        os.sched_setaffinity(0, _place.here)
-        _thread.seated = True
-
-
-def _get_up() -> None:
-    if _thread.seated:
-        os.sched_setaffinity(0, _place.anywhere)
-        _thread.seated = False
 
 
 class _Turn:
@@ -79,7 +35,7 @@ class _Turn:
     __slots__ = ("_taken",)
 
     def __enter__(self) -> None:
-        _sit_down()
+        processor.sit_down()
         # Inside another one, as when the house asks itself, it is that one's.
         self._taken = not _thread.has_turn and _lock.acquire(timeout=PATIENCE_SECONDS)
         if self._taken:
@@ -106,11 +62,11 @@ class _Aside:
             _thread.has_turn = False
             _lock.release()
             if self._computes:
-                _get_up()
+                processor.get_up()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._given:
-            _sit_down()
+            processor.sit_down()
             _thread.has_turn = _lock.acquire(timeout=PATIENCE_SECONDS)
 
 

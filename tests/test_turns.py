@@ -1,10 +1,7 @@
 """Requests compute one after another and wait side by side; a turn that does not come holds nobody up."""
 
-import os
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -137,39 +134,3 @@ def test_a_body_that_comes_slowly_keeps_nobody_waiting() -> None:
 
     in_threads(slow, other)
     assert told == [b"whole"]
-
-
-@pytest.fixture
-def own_processor() -> Iterator[int | None]:
-    """The processor that this process took for its turns; given back afterwards."""
-    allowed = os.sched_getaffinity(0)
-    place = turns._place
-    number = turns.take_processor()
-    yield number
-    place.here = frozenset()
-    if place.seat is not None:
-        place.seat.close()
-    os.sched_setaffinity(0, allowed)
-
-
-def test_threads_with_a_turn_share_the_processor_of_their_process(own_processor: int | None) -> None:
-    told: list[set[int]] = []
-
-    def compute() -> None:
-        with turns.taken():
-            told.append(os.sched_getaffinity(0))
-            with turns.aside(computes=True):
-                told.append(os.sched_getaffinity(0))
-            with turns.aside():
-                told.append(os.sched_getaffinity(0))
-
-    anywhere = os.sched_getaffinity(0)
-    in_threads(compute)
-    here = {own_processor} if own_processor is not None else anywhere
-    assert told == [here, anywhere, here]
-
-
-def test_no_two_processes_take_one_processor(own_processor: int | None) -> None:
-    asked = "from gateway import turns; print(turns.take_processor())"
-    other = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.strip()
-    assert own_processor is None or other != str(own_processor)
