@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from federation.downstream import backchannel
 from gateway.domain.mails import MailCarrier, parse_mail_server
 from gateway.outbound.mail import FileCarrier, SmtpCarrier
-from gateway.services import keys, sealing, sweeping
+from gateway.services import keys, schedules, sealing, sweeping
 from gateway.services.house import House
 from gateway.services.jobs import CREW, Handler, Runner
 from gateway.services.mail import DELIVERY
@@ -18,10 +18,10 @@ from gateway.services.routines import Routine
 from gateway.services.sessions import BACKCHANNEL_LOGOUT
 from gateway.settings import Settings
 
-HANDLERS: Mapping[str, Handler] = {BACKCHANNEL_LOGOUT: backchannel.send}
+HANDLERS: Mapping[str, Handler] = {BACKCHANNEL_LOGOUT: backchannel.send, schedules.RUN: schedules.run}
 """Who does which kind of job; mails come to them in `handlers_for`."""
 
-ROUTINES: Sequence[Routine] = (sweeping.ROUTINE, sealing.ROUTINE, keys.ROUTINE)
+ROUTINES: Sequence[Routine] = (sweeping.ROUTINE, sealing.ROUTINE, keys.ROUTINE, schedules.ROUTINE)
 """What the house does by itself at intervals, one process at a time (`services.routines`): a room adds its own here."""
 
 

@@ -10,8 +10,9 @@ from gateway.domain.audit import Event
 from gateway.domain.errors import Refusal
 from gateway.domain.mails import SETTLED, MailKind, MailState, is_address
 from gateway.domain.people import Account
+from gateway.domain.values import NodeId
 from gateway.services.context import Context
-from gateway.storage import mails
+from gateway.storage import mails, people
 from gateway.storage.mails import StoredMail
 
 DELIVERY = "mail"
@@ -21,16 +22,25 @@ LISTED = 100
 
 
 def queue(
-    context: Context, account: Account, kind: MailKind, *, event: str, told: Mapping[str, str | int] | None = None, address: str = ""
+    context: Context,
+    account: Account,
+    kind: MailKind,
+    *,
+    event: str,
+    told: Mapping[str, str | int] | None = None,
+    address: str = "",
+    aside: bool = False,
 ) -> None:
     """Queue a mail to a person in the transaction that is open, unless they were told of this event before.
 
     `event` names what happened, once for this person; `told` holds the values of the templates, instants in milliseconds, never a
-    password; `address` is another one than the person's own. Whoever has no address is logged as skipped.
+    password; `address` is another one than the person's own. Whoever has no address is logged as skipped. A mail that is put `aside`
+    waits for a job of the task *notification* (R-160).
     """
     mail_id = context.new_log_id()
     address = address or account.email
-    state, why = (MailState.QUEUED, "") if is_address(address) else (MailState.SKIPPED, "no e-mail address")
+    wanted = MailState.WAITING if aside else MailState.QUEUED
+    state, why = (wanted, "") if is_address(address) else (MailState.SKIPPED, "no e-mail address")
     data = context.keyring.wrap(json.dumps(dict(told or {})).encode(), purpose=DELIVERY, owner=mail_id)
     now = context.now()
     with context.database.transaction():
@@ -43,7 +53,7 @@ def queue(
 
 
 def send_again(context: Context, account: Account, mail_id: str) -> StoredMail:
-    """Send a mail again that is not known to have come, to the address the person has now.
+    """Send a mail again that is not known to have come, or now one that was put aside, to the address the person has now.
 
     Refuses one that was sent, or that is on its way. The person may get an unconfirmed one twice.
     """
@@ -51,14 +61,36 @@ def send_again(context: Context, account: Account, mail_id: str) -> StoredMail:
     if mail is None or mail.account != account.id:
         raise Refusal("E_Resource_Not_Found", field="mail", data={"value": mail_id[:64]})
     with context.database.transaction():
-        moved = mail.state in SETTLED and mails.change_mail(context.database, mail.id, mail.state, MailState.QUEUED, now=context.now())
+        moved = mail.state in {*SETTLED, MailState.WAITING} and mails.change_mail(
+            context.database, mail.id, mail.state, MailState.QUEUED, now=context.now()
+        )
         if not moved:
-            raise Refusal("E_Field_Invalid", field="mail", data={"field": "mail", "rule": "failed, bounced or unconfirmed"})
+            raise Refusal("E_Field_Invalid", field="mail", data={"field": "mail", "rule": "failed, bounced, unconfirmed or waiting"})
         mails.begin_anew(context.database, mail.id, account.email)
         _enqueue(context, mail.id, account)
         detail = {"mail": mail.id, "kind": mail.kind, "was": mail.state}
         context.record(Event(account.home, "mail.sent_again", "person", account.id, detail=detail))
     return mails.find_mail(context.database, mail.id) or mail
+
+
+def release(context: Context, node_id: NodeId, run: str, *, limit: int) -> tuple[int, int]:
+    """Queue mails that were put aside at a node or below it, for a run of a schedule, in the transaction that is open.
+
+    Return how many go, and of how many the person has left meanwhile. Nobody gets one twice, however many runs there are (R-163).
+    """
+    sent = skipped = 0
+    for mail in mails.release_waiting(context.database, node_id, run, now=context.now(), limit=limit):
+        account = people.find_account(context.database, mail.account)
+        if account is None or account.deleted_at is not None or not account.enabled:
+            mails.change_mail(
+                context.database, mail.id, MailState.QUEUED, MailState.SKIPPED, now=context.now(), reply="deleted or disabled"
+            )
+            mails.forget_data(context.database, mail.id)
+            skipped += 1
+        else:
+            _enqueue(context, mail.id, account)
+            sent += 1
+    return sent, skipped
 
 
 def list_of_person(context: Context, account: Account) -> list[StoredMail]:

@@ -1,6 +1,5 @@
 """Mails: one row for each, from the transaction that wants it to what became of it. The change of `state` decides every race."""
 
-from collections.abc import Collection
 from dataclasses import dataclass, fields
 
 import peewee as pw
@@ -8,6 +7,7 @@ import peewee as pw
 from gateway.domain.mails import MailKind, MailState
 from gateway.domain.values import AccountId, Instant, NodeId
 from gateway.storage.database import Database, Row, Statement, place, places
+from gateway.storage.nodes import subtree_ids
 from gateway.storage.tables.jobs import Mail as MailTable
 
 _INSERT = Statement(MailTable.insert(places(MailTable)).on_conflict_ignore())
@@ -26,6 +26,7 @@ _CHANGE = Statement(
     ).where((MailTable.id == place("id")) & (MailTable.state == place("former")))
 )
 _FORGET = Statement(MailTable.update({MailTable.data: ""}).where(MailTable.id == place("id")))
+_OF_THIS_RUN = Statement(MailTable.update({MailTable.run: place("run")}).where(MailTable.id == place("id")))
 _REDIRECT = Statement(MailTable.update({MailTable.attempts: 0, MailTable.address: place("address")}).where(MailTable.id == place("id")))
 
 
@@ -97,12 +98,12 @@ def count_mails(database: Database) -> dict[str, int]:
     return {row[0]: row[1] for row in database.rows(_COUNTS)}
 
 
-def release_waiting(database: Database, node_ids: Collection[NodeId], run: str, *, now: Instant, limit: int) -> list[StoredMail]:
-    """Queue mails that were put aside at nodes, for a run of a schedule; return them. Two runs never get the same one."""
+def release_waiting(database: Database, node_id: NodeId, run: str, *, now: Instant, limit: int) -> list[StoredMail]:
+    """Queue mails that were put aside at a node or below it, for a run of a schedule; return them. Two runs never get the same one."""
     taken: list[StoredMail] = []
     waiting = (
         MailTable.select()
-        .where((MailTable.state == MailState.WAITING.value) & MailTable.node.in_(list(node_ids)))
+        .where((MailTable.state == MailState.WAITING.value) & MailTable.node.in_(subtree_ids(node_id)))
         .order_by(MailTable.id)
         .limit(limit)
     )
@@ -111,9 +112,6 @@ def release_waiting(database: Database, node_ids: Collection[NodeId], run: str, 
             database.write(_OF_THIS_RUN, id=mail.id, run=run)
             taken.append(mail)
     return taken
-
-
-_OF_THIS_RUN = Statement(MailTable.update({MailTable.run: place("run")}).where(MailTable.id == place("id")))
 
 
 def _mail(row: Row) -> StoredMail:
