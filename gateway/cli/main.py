@@ -12,6 +12,7 @@ from gateway.cli import (
     group,
     idp,
     installation,
+    job,
     keys,
     membership,
     platform,
@@ -22,6 +23,7 @@ from gateway.cli import (
     session,
     tenant,
     user,
+    user_mails,
 )
 from gateway.cli.command import Commands
 
@@ -45,6 +47,7 @@ main.add_command(tenant.group)
 main.add_command(domain.group)
 main.add_command(idp.group)
 main.add_command(user.group)
+user_mails.register(user.group)
 main.add_command(session.group)
 main.add_command(group.group)
 main.add_command(membership.group)
@@ -54,5 +57,6 @@ main.add_command(keys.group)
 main.add_command(keys.secrets)
 main.add_command(scim_connection.group)
 scim_log.register(main)
+main.add_command(job.group)
 main.add_command(audit.group)
 access_explained.register(main)

@@ -61,9 +61,7 @@ def send_again(context: Context, account: Account, mail_id: str) -> StoredMail:
     if mail is None or mail.account != account.id:
         raise Refusal("E_Resource_Not_Found", field="mail", data={"value": mail_id[:64]})
     with context.database.transaction():
-        moved = mail.state in {*SETTLED, MailState.WAITING} and mails.change_mail(
-            context.database, mail.id, mail.state, MailState.QUEUED, now=context.now()
-        )
+        moved = may_be_sent_again(mail) and mails.change_mail(context.database, mail.id, mail.state, MailState.QUEUED, now=context.now())
         if not moved:
             raise Refusal("E_Field_Invalid", field="mail", data={"field": "mail", "rule": "failed, bounced, unconfirmed or waiting"})
         mails.begin_anew(context.database, mail.id, account.email)
@@ -71,6 +69,11 @@ def send_again(context: Context, account: Account, mail_id: str) -> StoredMail:
         detail = {"mail": mail.id, "kind": mail.kind, "was": mail.state}
         context.record(Event(account.home, "mail.sent_again", "person", account.id, detail=detail))
     return mails.find_mail(context.database, mail.id) or mail
+
+
+def may_be_sent_again(mail: StoredMail) -> bool:
+    """Return whether a mail is not known to have come and not on its way."""
+    return mail.state in SETTLED or mail.state is MailState.WAITING
 
 
 def release(context: Context, node_id: NodeId, run: str, *, limit: int) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.domain.values import SECOND_MS, Instant
+from gateway.services.context import Context
 from gateway.services.house import House
 from gateway.storage import routines
 from gateway.storage.database import DatabaseUnavailable
@@ -120,3 +121,8 @@ class Clerk:
         next_run = ended if more else Instant(ended + pause)
         routines.finish_routine(house.database, routine.name, self._owner, now=ended, next_run=next_run, error=error)
         return more
+
+
+def list_states(context: Context) -> list[routines.RoutineState]:
+    """Return how it stands with every routine, by name."""
+    return routines.list_routines(context.database)

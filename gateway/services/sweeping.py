@@ -31,6 +31,9 @@ _KEPT: Sequence[tuple[_Removal, int]] = (
     (sweeping.remove_jobs, 7 * DAY_MS),
     (sweeping.remove_outbox, 7 * DAY_MS),
     (sweeping.remove_requests, 30 * DAY_MS),
+    (sweeping.remove_runs, 90 * DAY_MS),
+    # Long enough for a person to ask what became of a mail.
+    (sweeping.remove_mails, 180 * DAY_MS),
     (sweeping.remove_traces, 90 * DAY_MS),
     # As long as browsers keep the cookie.
     (sweeping.remove_devices, 400 * DAY_MS),

@@ -8,7 +8,7 @@ from typing import Any
 import peewee as pw
 
 from gateway.domain.values import Instant, NodeId
-from gateway.storage.database import JOBS, Database, Statement, place, places
+from gateway.storage.database import JOBS, Database, Row, Statement, place, places
 from gateway.storage.tables.machinery import Job as JobTable
 
 _INSERT = Statement(JobTable.insert(places(JobTable)).on_conflict_ignore())
@@ -57,6 +57,25 @@ _FINISH = Statement(
 _RETRY = Statement(
     JobTable.update({JobTable.state: "ready", JobTable.last_error: place("error"), JobTable.run_at: place("run_at")}).where(_MINE)
 )
+_DEAD_COLUMNS = (
+    JobTable.id,
+    JobTable.kind,
+    JobTable.node,
+    JobTable.payload,
+    JobTable.attempts,
+    JobTable.last_error,
+    JobTable.created_at,
+    JobTable.finished_at,
+    JobTable.correlation_id,
+)
+_DEAD = Statement(JobTable.select(*_DEAD_COLUMNS).where(JobTable.state == "dead").order_by(JobTable.id.desc()).limit(place("limit")))
+_FIND_DEAD = Statement(JobTable.select(*_DEAD_COLUMNS).where((JobTable.id == place("id")) & (JobTable.state == "dead")))
+_REVIVE = Statement(
+    JobTable.update({JobTable.state: "ready", JobTable.attempts: 0, JobTable.run_at: place("now"), JobTable.finished_at: None}).where(
+        (JobTable.id == place("id")) & (JobTable.state == "dead")
+    )
+)
+_BURY = Statement(JobTable.update({JobTable.state: "done"}).where((JobTable.id == place("id")) & (JobTable.state == "dead")))
 _COUNTS = Statement(JobTable.select(JobTable.state, pw.fn.COUNT(JobTable.id)).group_by(JobTable.state))
 
 
@@ -73,6 +92,22 @@ class Job:
     lane: str = ""
     correlation_id: str = ""
     """Of the act that queued it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadJob:
+    """A job that nobody tries any more."""
+
+    id: str
+    kind: str
+    node: NodeId
+    payload: Mapping[str, Any]
+    attempts: int
+    error: str
+    """Of the last attempt."""
+    created_at: Instant
+    finished_at: Instant
+    correlation_id: str
 
 
 def insert_job(
@@ -156,6 +191,34 @@ def finish_job(database: Database, job: Job, owner: str, *, state: str, error: s
 def retry_job(database: Database, job: Job, owner: str, *, error: str, run_at: Instant) -> bool:
     """Put a job back for a later attempt; return False if another owner took it over."""
     return database.write(_RETRY, id=job.id, owner=owner, error=error, run_at=run_at) == 1
+
+
+def list_dead(database: Database, *, limit: int) -> list[DeadJob]:
+    """Return the jobs that nobody tries any more, newest first."""
+    return [_dead(row) for row in database.rows(_DEAD, limit=limit)]
+
+
+def find_dead(database: Database, job_id: str) -> DeadJob | None:
+    """Return a job that nobody tries any more, or None."""
+    row = database.row(_FIND_DEAD, id=job_id)
+    return None if row is None else _dead(row)
+
+
+def revive_job(database: Database, job_id: str, now: Instant) -> bool:
+    """Let a dead job have all its attempts again, from now; return False if it is not dead."""
+    revived = database.write(_REVIVE, id=job_id, now=now) == 1
+    database.changed(JOBS)
+    return revived
+
+
+def bury_job(database: Database, job_id: str) -> bool:
+    """Count a dead job as done, because what it was to do is done otherwise; return False if it is not dead."""
+    return database.write(_BURY, id=job_id) == 1
+
+
+def _dead(row: Row) -> DeadJob:
+    job_id, kind, node, payload, *rest = row
+    return DeadJob(job_id, kind, node, json.loads(payload), *rest)
 
 
 def count_jobs(database: Database) -> dict[str, int]:

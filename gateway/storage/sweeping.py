@@ -9,6 +9,7 @@ from gateway.storage.database import Database, Statement, place
 from gateway.storage.tables.apps import AppGrant, KeptCode, RefreshToken, Session
 from gateway.storage.tables.factors import KnownDevice
 from gateway.storage.tables.federation import SignIn, UpstreamLeg
+from gateway.storage.tables.jobs import Mail, ScheduleRun
 from gateway.storage.tables.machinery import AdmissionTrace, Job, Outbox
 from gateway.storage.tables.provisioning import ScimLog
 from gateway.storage.text_list import TextList, bound
@@ -55,6 +56,8 @@ _DEVICES = (
 # Their ids sort by time, so the oldest are found by the key.
 _OUTBOX = (_chosen(Outbox.id, Outbox.id < place("before_id")), (_removal(Outbox.id),))
 _TRACES = (_chosen(AdmissionTrace.id, AdmissionTrace.id < place("before_id")), (_removal(AdmissionTrace.id),))
+_MAILS = (_chosen(Mail.id, Mail.id < place("before_id")), (_removal(Mail.id),))
+_RUNS = (_chosen(ScheduleRun.id, ScheduleRun.id < place("before_id")), (_removal(ScheduleRun.id),))
 _REQUESTS = (_chosen(ScimLog.id, ScimLog.id < place("before_id")), (_removal(ScimLog.id),))
 
 
@@ -101,6 +104,16 @@ def remove_outbox(database: Database, *, before: Instant, limit: int) -> int:
 def remove_traces(database: Database, *, before: Instant, limit: int) -> int:
     """Remove the traces of attempts before a time; their audit rows stay."""
     return _swept(database, _TRACES, limit, before_id=first_log_id(before))
+
+
+def remove_mails(database: Database, *, before: Instant, limit: int) -> int:
+    """Remove the log of mails that were queued before a time."""
+    return _swept(database, _MAILS, limit, before_id=first_log_id(before))
+
+
+def remove_runs(database: Database, *, before: Instant, limit: int) -> int:
+    """Remove the runs of schedules before a time."""
+    return _swept(database, _RUNS, limit, before_id=first_log_id(before))
 
 
 def remove_requests(database: Database, *, before: Instant, limit: int) -> int:

@@ -4,15 +4,17 @@ import pytest
 from flask.testing import FlaskClient
 
 from gateway.domain.audit import Event
+from gateway.domain.mails import MailKind
 from gateway.domain.nodes import Node
 from gateway.domain.people import Account
 from gateway.domain.relying_party import AuthorizationRequest, RelyingParty
 from gateway.domain.values import DAY_MS, Instant
-from gateway.services import devices, grants, sessions, sweeping
+from gateway.services import devices, grants, mail, schedules, sessions, sweeping
 from gateway.services import sign_in as sign_ins
 from gateway.services.context import Context
 from gateway.services.house import House
 from gateway.services.routines import Clerk
+from gateway.services.schedules import NewSchedule
 from gateway.storage.database import Database
 from tests.conftest import Clock
 from tests.scim.people import people_of
@@ -93,13 +95,18 @@ def test_a_replay_of_a_rotated_token_still_ends_the_family_after_a_sweep(
             grants.refresh(context, acme, wiki, each)
 
 
-@pytest.mark.parametrize(("table", "days"), [("outbox", 7), ("scim_log", 30), ("admission_trace", 90), ("known_device", 400)])
+@pytest.mark.parametrize(
+    ("table", "days"),
+    [("outbox", 7), ("scim_log", 30), ("schedule_run", 90), ("admission_trace", 90), ("mail", 180), ("known_device", 400)],
+)
 def test_logs_and_devices_are_kept_so_long(
     client: FlaskClient, context: Context, acme: Node, anna: Account, wiki: RelyingParty, clock: Clock, table: str, days: int
 ) -> None:
     people_of(client, context, acme).create()
     sign_in(context, acme, wiki, scope=("openid",))
     devices.remember(context, anna.id, "")
+    mail.queue(context, anna, MailKind.PASSWORD_CHANGED, event="one")
+    schedules.run_now(context, schedules.create(context, acme, NewSchedule("Tell", "Tell", "notification", cron="0 0 1 1 *")))
     (before,) = rows(context, table)
     assert before
     clock.now = Instant(clock.now + days * DAY_MS)
