@@ -59,10 +59,10 @@ def find_code(environ: "WSGIEnvironment") -> Answer | None:
             return None
         party, destination = find_destination(received, parameters)
         asked = read_request(received, party, parameters)
-        session = sessions.find_live_session(context, node, secret)
-        if session is None or not is_good_enough(session, asked, context.now()):
+        signed_in = sessions.find_signed_in(context, node, secret)
+        if signed_in is None or not is_good_enough(signed_in.session, asked, context.now()):
             return None
-        found = grants.find_code(context, node, party, asked, session)
+        found = grants.find_code(context, node, party, asked, signed_in)
     except Exception:  # noqa: BLE001 -- whatever it is, the view meets it again and has a page for it
         return None
     if found is None:

@@ -65,6 +65,13 @@ class FactorState(StrEnum):
     RESET = "reset"
     """Lost and wiped: a temporary access code comes before a new one (*Reset MFA*, R-106)."""
 
+    @classmethod
+    def of(cls, *, replace_due: bool | None, has_code: bool) -> "FactorState":
+        """Return how somebody stands whose factor is due to be replaced or not, None for no factor, and who has an access code or not."""
+        if replace_due is None:
+            return cls.RESET if has_code else cls.NONE
+        return cls.TO_REPLACE if replace_due else cls.ENROLLED
+
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
@@ -89,9 +96,7 @@ class AccessCode:
 
 def factor_state(factor: TotpFactor | None, access_code: AccessCode | None) -> FactorState:
     """Return how somebody stands who has this factor and this access code, used ones too."""
-    if factor is None:
-        return FactorState.NONE if access_code is None else FactorState.RESET
-    return FactorState.TO_REPLACE if factor.replace else FactorState.ENROLLED
+    return FactorState.of(replace_due=factor.replace if factor is not None else None, has_code=access_code is not None)
 
 
 def owes_factor(account: Account, home_chain: Sequence[Node]) -> bool:

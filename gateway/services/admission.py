@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from gateway.domain.access import Entitlement, Place, decide_entitlement
 from gateway.domain.admission import Facts, TraceStep, Verdict, confirms_email, judge, reached_means, refusal_at
 from gateway.domain.audit import Event
-from gateway.domain.credential import factor_state
+from gateway.domain.credential import FactorState, factor_state
 from gateway.domain.errors import Refusal
 from gateway.domain.identity import Assertion, Criterion, IdentityProvider
 from gateway.domain.nodes import Lifetimes, Node, chain_epoch, lifetimes_of
@@ -25,6 +25,7 @@ from gateway.services.context import Context
 from gateway.storage import audit, factors, identity_providers, nodes, people, sessions
 from gateway.storage.audit import Trace
 from gateway.storage.database import Database
+from gateway.storage.sessions import SignedIn
 
 _USUAL = Lifetimes()
 _BY_FIRST_FACTOR = frozenset({Path.PASSWORD, Path.FEDERATED})
@@ -52,6 +53,8 @@ class Attempt:
     may_ask: bool = True
     step_up: bool = False
     """Whether the app wants a second factor, whatever policy says."""
+    signed_in: SignedIn | None = None
+    """The person of `account`, where they were read just now; None: they are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,8 @@ def load_facts(context: Context, attempt: Attempt) -> Facts:
             account_id = link.account
             means = reached_means(attempt.provider, attempt.assertion, context.now())
             facts = replace(facts, assertion=attempt.assertion, link=link, means=means)
+    if attempt.signed_in is not None:
+        return _with_account(context, attempt, facts, attempt.signed_in.account)
     account = people.find_account(context.database, account_id) if account_id is not None else None
     return facts if account is None else _with_account(context, attempt, facts, account)
 
@@ -183,7 +188,7 @@ def _with_account(context: Context, attempt: Attempt, facts: Facts, account: Acc
         home_purged=not home_chain,
         method_names=tuple(method.name for method in methods),
         names_provider=attempt.provider is not None and any(method.provider == attempt.provider.id for method in methods),
-        factor=factor_state(factors.find_factor(context.database, account.id), factors.find_access_code(context.database, account.id)),
+        factor=attempt.signed_in.factor if attempt.signed_in is not None else _factor_of(context, account),
         step_up=attempt.step_up,
         entitlement=entitlement,
         acting_chain=acting_chain,
@@ -206,6 +211,10 @@ def _entitlement(
     abroad = acting.node not in {node.id for node in routing.owners_of(home_chain)}
     administers_abroad = abroad and access.is_administrator_at(context, account, acting.node)
     return entitlement, _chain_of(context, acting.node, home_chain, issuer_chain), administers_abroad
+
+
+def _factor_of(context: Context, account: Account) -> FactorState:
+    return factor_state(factors.find_factor(context.database, account.id), factors.find_access_code(context.database, account.id))
 
 
 def _chain_of(context: Context, node_id: NodeId, *known: tuple[Node, ...]) -> tuple[Node, ...]:

@@ -24,6 +24,7 @@ from gateway.storage import grants, sessions
 from gateway.storage import nodes as stored_nodes
 from gateway.storage.audit import Trace
 from gateway.storage.grants import CodeStanding, Standing, StoredRefreshToken
+from gateway.storage.sessions import SignedIn
 from gateway.tokens.codes import Code, digest_of
 
 REFRESH_GRACE_MS = 10 * SECOND_MS
@@ -85,14 +86,15 @@ def authorize(
 
 
 def find_code(
-    context: Context, node: Node, client: RelyingParty, request: AuthorizationRequest, session: Session
+    context: Context, node: Node, client: RelyingParty, request: AuthorizationRequest, signed_in: SignedIn
 ) -> tuple[str, Trace] | None:
-    """Return a code for the person of a session that was just found alive, with the trace to keep, if nothing at all stands in the way.
+    """Return a code for somebody who was just found signed in, with the trace to keep, if nothing at all stands in the way.
 
     None otherwise: nothing was written then, and `authorize` is to be asked.
     """
-    found = admission.find_admitted(context, _attempt_to_authorize(context, node, client, request, session, tenant=request.tenant))
-    return (make_code(context, client, request, session, found[0]), found[1]) if found is not None else None
+    attempt = _attempt_to_authorize(context, node, client, request, signed_in.session, tenant=request.tenant)
+    found = admission.find_admitted(context, replace(attempt, signed_in=signed_in))
+    return (make_code(context, client, request, signed_in.session, found[0]), found[1]) if found is not None else None
 
 
 def redeem_code(

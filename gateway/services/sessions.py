@@ -10,6 +10,7 @@ from gateway.domain.values import MINUTE_MS, AccountId, NodeId, SessionId, hash_
 from gateway.services.context import Context
 from gateway.storage import grants, nodes, people, sessions
 from gateway.storage.grants import Listener
+from gateway.storage.sessions import SignedIn
 
 TOUCH_MS = MINUTE_MS
 """How far `seen_at` may lag behind: a write for each request would cost more than the request."""
@@ -24,19 +25,24 @@ def find_live_session(context: Context, node: Node, unverified_secret: str) -> S
     It ends by itself when it is too old or idle, when home, issuer or one above them was switched off, and when its person may
     not stay (decisions.md 16, 31).
     """
-    found = sessions.find_session_and_account(context.database, node.id, hash_token(unverified_secret)) if unverified_secret else None
-    if found is None or not _alive(context, *found):
+    found = find_signed_in(context, node, unverified_secret)
+    return found.session if found is not None else None
+
+
+def find_signed_in(context: Context, node: Node, unverified_secret: str) -> SignedIn | None:
+    """Return the same as `find_live_session`, with the person as they were read with it."""
+    found = sessions.find_signed_in(context.database, node.id, hash_token(unverified_secret)) if unverified_secret else None
+    if found is None or not _alive(context, found.session, found.account):
         return None
-    session = found[0]
-    if session.seen_at + TOUCH_MS <= context.now():
-        sessions.touch_session(context.database, session.sid, context.now())
-    return session
+    if found.session.seen_at + TOUCH_MS <= context.now():
+        sessions.touch_session(context.database, found.session.sid, context.now())
+    return found
 
 
 def find_live_by_sid(context: Context, sid: SessionId) -> Session | None:
     """Return a session by its public id as it is now; None when anything ended it."""
-    found = sessions.find_session_and_account_by_sid(context.database, sid)
-    return found[0] if found is not None and _alive(context, *found) else None
+    found = sessions.find_signed_in_by_sid(context.database, sid)
+    return found.session if found is not None and _alive(context, found.session, found.account) else None
 
 
 def _alive(context: Context, session: Session, account: Account) -> bool:

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import peewee as pw
-
 from gateway.domain.values import AccountId, ClientId, Instant, NodeId, RoleId, comparison_key
 from gateway.storage.database import Database, Statement, place, places
 from gateway.storage.tables.apps import RelyingParty
@@ -33,21 +31,8 @@ _UNASSIGN = Statement(
         (RoleAssignment.account == place("account")) & (RoleAssignment.role == place("role")) & (RoleAssignment.node == place("node"))
     )
 )
-_HELD = Statement(
-    RoleAssignment.select(
-        RoleAssignment.node,
-        RoleTable.name,
-        RoleTable.type,
-        RoleTable.inactivated_at,
-        RoleTable.active_from,
-        pw.fn.MAX(pw.Case(None, [(RoleApp.client_id == place("client_id"), 1)], 0)),
-    )
-    .join(RoleTable, on=(RoleTable.id == RoleAssignment.role))
-    .join(RoleApp, pw.JOIN.LEFT_OUTER, on=(RoleApp.role == RoleTable.id))
-    .where(RoleAssignment.account == place("account"))
-    .group_by(RoleAssignment.node, RoleTable.id, RoleTable.name, RoleTable.type, RoleTable.inactivated_at, RoleTable.active_from)
-    .order_by(RoleTable.name)
-)
+_ASSIGNED = Statement(RoleAssignment.select(RoleAssignment.role, RoleAssignment.node).where(RoleAssignment.account == place("account")))
+_BY_ID = Statement(RoleTable.select(*_COLUMNS).where(RoleTable.id == place("id")))
 _ROLE_FREE = Statement(
     RelyingParty.select(RelyingParty.client_id)
     .join(NodeAncestry, on=(NodeAncestry.ancestor == RelyingParty.node))
@@ -145,9 +130,19 @@ def unassign_role(database: Database, account_id: AccountId, role_id: RoleId, no
 
 def list_held_roles(database: Database, account_id: AccountId, client_id: str) -> list[HeldRole]:
     """Return the roles an account holds anywhere, each with whether it grants the app."""
-    return [HeldRole(*row[:5], grants_app=bool(row[5])) for row in database.rows(_HELD, account=account_id, client_id=client_id)]
+    held = [_held(database, role_id, node, client_id) for role_id, node in database.rows(_ASSIGNED, account=account_id)]
+    return sorted(held, key=lambda role: role.name)
+
+
+def _held(database: Database, role_id: RoleId, node: NodeId, client_id: str) -> HeldRole:
+    role = database.remembered(_BY_ID, lambda rows: Role(*rows[0]), id=role_id)
+    if role is None:
+        message = f"nobody can hold the role {role_id}, which is not there"
+        raise AssertionError(message)
+    apps = database.remembered(_APPS, lambda rows: frozenset(row[0] for row in rows), role=role_id) or ()
+    return HeldRole(node, role.name, role.type, role.inactivated_at, role.active_from, grants_app=client_id in apps)
 
 
 def has_role_free_app(database: Database, node_id: NodeId) -> bool:
     """Return whether any app that needs no role is offered at a node: registered there or above."""
-    return database.row(_ROLE_FREE, node=node_id) is not None
+    return database.remembered(_ROLE_FREE, bool, node=node_id) is not None

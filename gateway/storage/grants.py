@@ -98,7 +98,9 @@ _CODE_STANDING = Statement(
             & (RelyingParty.epoch == place("app_epoch"))
         ),
     )
-    .where(SessionTable.sid == place("sid"))
+    .where(SessionTable.sid == place("sid")),
+    # Whoever ends the session waits until the grant is there, and then ends that too and tells its app.
+    hold=True,
 )
 _INSERT = Statement(AppGrant.insert(places(AppGrant)).on_conflict_ignore())
 _LAST_ACTING = Statement(
@@ -113,7 +115,9 @@ _INSERT_TOKEN = Statement(RefreshToken.insert(places(RefreshToken)))
 _TOKEN = Statement(
     RefreshToken.select(RefreshToken.app_grant, RefreshToken.expires_at, RefreshToken.rotated_at, RefreshToken.extra_child).where(
         RefreshToken.token_hash == place("token_hash")
-    )
+    ),
+    # Of several who bring it at once, each sees what became of it by the one before.
+    hold=True,
 )
 _ROTATE = Statement(
     RefreshToken.update({RefreshToken.rotated_at: place("now")}).where(

@@ -29,22 +29,7 @@ class StoredKey:
 
 
 _COLUMNS = tuple(getattr(KeyTable, field.name) for field in dataclasses.fields(StoredKey))
-_SIGNING = Statement(
-    KeyTable.select(*_COLUMNS)
-    .where(
-        (KeyTable.node == place("node"))
-        & (KeyTable.alg == place("alg"))
-        & (KeyTable.active_from <= place("now"))
-        & (KeyTable.retired_at.is_null() | (KeyTable.retired_at > place("now")))
-    )
-    .order_by(KeyTable.active_from.desc())
-    .limit(1)
-)
-_PUBLISHED = Statement(
-    KeyTable.select(*_COLUMNS)
-    .where((KeyTable.node == place("node")) & (KeyTable.published_until.is_null() | (KeyTable.published_until > place("now"))))
-    .order_by(KeyTable.created_at)
-)
+_OF_NODE = Statement(KeyTable.select(*_COLUMNS).where(KeyTable.node == place("node")).order_by(KeyTable.created_at))
 _EVERY = Statement(
     KeyTable.select(*_COLUMNS).where((KeyTable.node == place("node")) & (KeyTable.alg == place("alg"))).order_by(KeyTable.created_at)
 )
@@ -66,13 +51,13 @@ _RETIRE = Statement(
 
 def find_signing_key(database: Database, node_id: NodeId, alg: str, now: Instant) -> StoredKey | None:
     """Return the key that signs now."""
-    row = database.row(_SIGNING, node=node_id, alg=alg, now=now)
-    return StoredKey(*row) if row else None
+    begun = (key for key in _of_node(database, node_id) if key.alg == alg and key.active_from <= now)
+    return max((key for key in begun if key.retired_at is None or key.retired_at > now), key=lambda key: key.active_from, default=None)
 
 
 def list_published_keys(database: Database, node_id: NodeId, now: Instant) -> list[StoredKey]:
     """Return the keys that verifiers may still need, oldest first."""
-    return [StoredKey(*row) for row in database.rows(_PUBLISHED, node=node_id, now=now)]
+    return [key for key in _of_node(database, node_id) if key.published_until is None or key.published_until > now]
 
 
 def list_every_key(database: Database, node_id: NodeId, alg: str) -> list[StoredKey]:
@@ -83,6 +68,11 @@ def list_every_key(database: Database, node_id: NodeId, alg: str) -> list[Stored
 def list_ages(database: Database) -> list[tuple[NodeId, str, Instant]]:
     """Return node, algorithm and beginning of every newest key in use, the oldest first."""
     return [(row[0], row[1], row[2]) for row in database.rows(_AGES)]
+
+
+def _of_node(database: Database, node_id: NodeId) -> tuple[StoredKey, ...]:
+    """Return all keys that a node ever had, oldest first: what may be kept cannot depend on the time."""
+    return database.remembered(_OF_NODE, lambda rows: tuple(StoredKey(*row) for row in rows), node=node_id) or ()
 
 
 def insert_key(database: Database, key: StoredKey) -> None:

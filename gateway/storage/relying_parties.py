@@ -48,10 +48,8 @@ _DELETE = Statement(
 )
 _INSERT_SECRET = Statement(ClientSecret.insert(places(ClientSecret)))
 _SECRET = Statement(
-    ClientSecret.select(ClientSecret.hash).where(
-        (ClientSecret.client_id == place("client_id"))
-        & (ClientSecret.hash == place("hash"))
-        & (ClientSecret.expires_at.is_null() | (ClientSecret.expires_at > place("now")))
+    ClientSecret.select(ClientSecret.expires_at).where(
+        (ClientSecret.client_id == place("client_id")) & (ClientSecret.hash == place("hash"))
     )
 )
 _EXPIRE_SECRETS = Statement(
@@ -65,14 +63,12 @@ _FORGET_ASSERTIONS = Statement(ClientAssertion.delete().where(ClientAssertion.ex
 
 def find_relying_party(database: Database, node_id: NodeId, client_id: str) -> RelyingParty | None:
     """Return the app registered at this node; another node's app is not found."""
-    row = database.row(_FIND, node=node_id, client_id=client_id)
-    return _party(row) if row else None
+    return database.remembered(_FIND, _one, node=node_id, client_id=client_id)
 
 
 def find_relying_party_anywhere(database: Database, client_id: ClientId) -> RelyingParty | None:
     """Return an app by an id that we stored ourselves."""
-    row = database.row(_BY_ID, client_id=client_id)
-    return _party(row) if row else None
+    return database.remembered(_BY_ID, _one, client_id=client_id)
 
 
 def list_relying_parties(database: Database, node_id: NodeId) -> list[RelyingParty]:
@@ -112,7 +108,8 @@ def expire_secrets(database: Database, client_id: ClientId, at: Instant) -> None
 
 def has_secret(database: Database, client_id: ClientId, secret_hash: str, now: Instant) -> bool:
     """Return whether a live secret of the app has this hash; looked up by hash, so the time tells nothing about it."""
-    return database.row(_SECRET, client_id=client_id, hash=secret_hash, now=now) is not None
+    ends = database.remembered(_SECRET, lambda rows: rows[0], client_id=client_id, hash=secret_hash)
+    return ends is not None and (ends[0] is None or ends[0] > now)
 
 
 def use_assertion(database: Database, client_id: ClientId, jti_hash: str, *, now: Instant, expires_at: Instant) -> bool:
@@ -127,6 +124,10 @@ def use_assertion(database: Database, client_id: ClientId, jti_hash: str, *, now
 
 def _values(party: RelyingParty) -> dict[str, object]:
     return {name: getattr(party, name) for name in _FIELDS} | {name: json.dumps(getattr(party, name)) for name in _LISTS}
+
+
+def _one(rows: list[Row]) -> RelyingParty:
+    return _party(rows[0])
 
 
 @lru_cache(maxsize=1024)

@@ -1,5 +1,10 @@
 """Sessions of browsers at issuers, and what ends with an account."""
 
+from dataclasses import dataclass
+
+import peewee as pw
+
+from gateway.domain.credential import FactorState
 from gateway.domain.people import Account
 from gateway.domain.relying_party import Means, Session
 from gateway.domain.values import AccountId, Instant, NodeId, SessionId
@@ -8,6 +13,7 @@ from gateway.storage.people import COLUMNS as ACCOUNT_COLUMNS
 from gateway.storage.people import account_of
 from gateway.storage.sign_ins import means_from_json, means_to_json
 from gateway.storage.tables.apps import Session as SessionTable
+from gateway.storage.tables.factors import AccessCode, TotpFactor
 from gateway.storage.tables.people import Account as AccountTable
 
 _COLUMNS = (
@@ -25,13 +31,16 @@ _BY_SECRET = Statement(
     SessionTable.select(*_COLUMNS).where((SessionTable.node == place("node")) & (SessionTable.secret_hash == place("secret_hash")))
 )
 _BY_SID = Statement(SessionTable.select(*_COLUMNS).where(SessionTable.sid == place("sid")))
-_WITH_ACCOUNT = SessionTable.select(*_COLUMNS, *ACCOUNT_COLUMNS).join_from(
-    SessionTable, AccountTable, on=(AccountTable.id == SessionTable.account)
+_SIGNED_IN = (
+    SessionTable.select(*_COLUMNS, TotpFactor.replace_due, AccessCode.account.is_null(False), *ACCOUNT_COLUMNS)
+    .join_from(SessionTable, AccountTable, on=(AccountTable.id == SessionTable.account))
+    .join_from(SessionTable, TotpFactor, pw.JOIN.LEFT_OUTER, on=(TotpFactor.account == SessionTable.account))
+    .join_from(SessionTable, AccessCode, pw.JOIN.LEFT_OUTER, on=(AccessCode.account == SessionTable.account))
 )
-_BY_SECRET_WITH_ACCOUNT = Statement(
-    _WITH_ACCOUNT.where((SessionTable.node == place("node")) & (SessionTable.secret_hash == place("secret_hash")))
+_SIGNED_IN_BY_SECRET = Statement(
+    _SIGNED_IN.where((SessionTable.node == place("node")) & (SessionTable.secret_hash == place("secret_hash")))
 )
-_BY_SID_WITH_ACCOUNT = Statement(_WITH_ACCOUNT.where(SessionTable.sid == place("sid")))
+_SIGNED_IN_BY_SID = Statement(_SIGNED_IN.where(SessionTable.sid == place("sid")))
 _OF_ACCOUNT = Statement(
     SessionTable.select(*_COLUMNS)
     .where((SessionTable.account == place("account")) & SessionTable.ended_at.is_null())
@@ -56,20 +65,29 @@ _END_OF_ACCOUNT = Statement(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Somebody who is signed in, as they are now."""
+
+    session: Session
+    account: Account
+    factor: FactorState
+
+
 def find_session(database: Database, node_id: NodeId, secret_hash: str) -> Session | None:
     """Return the session of a cookie at this issuer; one of another issuer is not found (openid.md 81)."""
     row = database.row(_BY_SECRET, node=node_id, secret_hash=secret_hash)
     return _session(row) if row else None
 
 
-def find_session_and_account(database: Database, node_id: NodeId, secret_hash: str) -> tuple[Session, Account] | None:
-    """Return the session of a cookie at this issuer with its account as it is now, by one statement; None without either."""
-    return _with_account(database.row(_BY_SECRET_WITH_ACCOUNT, node=node_id, secret_hash=secret_hash))
+def find_signed_in(database: Database, node_id: NodeId, secret_hash: str) -> SignedIn | None:
+    """Return the session of a cookie at this issuer with its person as they are now, by one statement; None without either."""
+    return _signed_in(database.row(_SIGNED_IN_BY_SECRET, node=node_id, secret_hash=secret_hash))
 
 
-def find_session_and_account_by_sid(database: Database, sid: SessionId) -> tuple[Session, Account] | None:
-    """Return a session by its public id with its account as it is now; None without either."""
-    return _with_account(database.row(_BY_SID_WITH_ACCOUNT, sid=sid))
+def find_signed_in_by_sid(database: Database, sid: SessionId) -> SignedIn | None:
+    """Return a session by its public id with its person as they are now; None without either."""
+    return _signed_in(database.row(_SIGNED_IN_BY_SID, sid=sid))
 
 
 def find_session_by_sid(database: Database, sid: SessionId) -> Session | None:
@@ -121,8 +139,13 @@ def end_sessions(database: Database, account_id: AccountId, reason: str, now: In
     return database.write(_END_OF_ACCOUNT, account=account_id, reason=reason, now=now)
 
 
-def _with_account(row: Row | None) -> tuple[Session, Account] | None:
-    return (_session(row[: len(_COLUMNS)]), account_of(row[len(_COLUMNS) :])) if row else None
+def _signed_in(row: Row | None) -> SignedIn | None:
+    if row is None:
+        return None
+    own = len(_COLUMNS)
+    replace_due, has_code = row[own : own + 2]
+    state = FactorState.of(replace_due=None if replace_due is None else bool(replace_due), has_code=bool(has_code))
+    return SignedIn(_session(row[:own]), account_of(row[own + 2 :]), state)
 
 
 def _session(row: Row) -> Session:
