@@ -62,10 +62,13 @@ def seal(house: House) -> bool:
     """
     context = house.context(WORKER)
     platform = nodes.find_node_by_slug(context.database, PLATFORM_SLUG)
-    rows = sealing.list_unsealed(context.database, limit=BATCH)
-    if platform is None or not rows:
+    if platform is None:
         return False
+    # The tree first: of rows that another process seals after this the tree has grown, and nothing is done here.
     before, tree = _trusted_tree(context)
+    rows = sealing.list_unsealed(context.database, limit=BATCH)
+    if not rows:
+        return False
     leaves = [(row.id, leaf_hash(sealed_entry(row, kept))) for row, kept in rows]
     for _, leaf in leaves:
         tree.append(leaf)

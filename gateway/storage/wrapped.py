@@ -26,7 +26,8 @@ class _Column:
         rows = (wrapped != "") if among is None else (wrapped != "") & among
         name = pw.fn.SUBSTR(wrapped, 1, _NAME_LENGTH)
         table = key.model
-        self.counts = Statement(table.select(name, pw.fn.COUNT(key)).where(rows).group_by(name))
+        # Grouped by the column's name: PostgreSQL does not see that two expressions with values are the same.
+        self.counts = Statement(table.select(name.alias("by_key"), pw.fn.COUNT(key)).where(rows).group_by(pw.SQL("by_key")))
         self.others = Statement(
             table.select(key, wrapped).where(rows & (name != place("newest")) & (key > place("after"))).order_by(key).limit(place("limit"))
         )

@@ -15,6 +15,7 @@ from gateway.services.house import House
 from gateway.services.routines import Clerk
 from gateway.services.sealing import TrailBroken
 from gateway.storage import sealing as stored
+from gateway.storage.database import Database
 from gateway.tokens.claims import TokenRejected
 from tests.conftest import Clock
 
@@ -113,6 +114,23 @@ def test_a_second_process_that_read_the_same_changes_nothing(
     assert sealing.seal(house)
     sealing.seal_all(house)
     assert numbers(context) == list(range(len(numbers(context))))
+    assert [number for number, _, _ in leaves(context)] == numbers(context)
+
+
+def test_rows_that_another_process_seals_while_they_are_read_are_not_sealed_again(
+    house: House, context: Context, acme: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happen(context, acme, 5)
+    read = stored.list_unsealed
+
+    def another_was_faster(database: Database, *, limit: int) -> object:
+        rows = read(database, limit=limit)
+        monkeypatch.setattr(stored, "list_unsealed", read)
+        sealing.seal_all(house)
+        return rows
+
+    monkeypatch.setattr(stored, "list_unsealed", another_was_faster)
+    sealing.seal(house)
     assert [number for number, _, _ in leaves(context)] == numbers(context)
 
 
