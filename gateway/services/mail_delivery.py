@@ -5,6 +5,7 @@ How the last moment is kept apart is told in `outbound.mail` and docs/adr/0011-j
 
 import json
 import logging
+import threading
 from dataclasses import dataclass
 
 from gateway.domain.mails import (
@@ -25,6 +26,7 @@ from gateway.services.house import WORKER, House
 from gateway.services.jobs import Postponed, Unrecoverable
 from gateway.services.mail import DELIVERY
 from gateway.storage import mails, nodes, people
+from gateway.storage.database import DatabaseUnavailable
 from gateway.storage.jobs import Job
 from gateway.storage.mails import StoredMail
 from gateway.tokens.keyring import UnwrapFailed
@@ -32,6 +34,10 @@ from gateway.tokens.keyring import UnwrapFailed
 PAUSES_MS = (MINUTE_MS, 5 * MINUTE_MS, 30 * MINUTE_MS, 2 * HOUR_MS, 12 * HOUR_MS)
 """How long a mail rests after each vain attempt; after the one behind the last pause it has failed (R-158)."""
 
+WAITS_SECONDS = (0.5, 1, 2, 4, 8, 16, 30)
+"""How long a hand waits for a database that is away, between one try to note the end of a mail and the next."""
+
+_REST = threading.Event()
 _log = logging.getLogger(__name__)
 
 
@@ -79,11 +85,11 @@ class Delivery:
             raise Unrecoverable(str(error)) from error
         except (MailRefused, MailUnconfirmed) as error:
             outcome = MailState.BOUNCED if isinstance(error, MailRefused) else MailState.UNCONFIRMED
-            _settle(context, mail, _reached(handed_over=handed_over), outcome, str(error), tries=1)
+            _settle_at_last(context, mail, _reached(handed_over=handed_over), outcome, str(error), tries=1)
         except MailDeferred as error:
             self._put_off(context, mail, _reached(handed_over=handed_over), error)
         else:
-            _settle(context, mail, _reached(handed_over=handed_over), MailState.SENT, reply)
+            _settle_at_last(context, mail, _reached(handed_over=handed_over), MailState.SENT, reply)
 
     def _put_off(self, context: Context, mail: StoredMail, former: MailState, error: MailDeferred) -> None:
         if mail.attempts >= len(PAUSES_MS):
@@ -95,6 +101,19 @@ class Delivery:
 
 def _reached(*, handed_over: bool) -> MailState:
     return MailState.HANDED_OVER if handed_over else MailState.QUEUED
+
+
+def _settle_at_last(context: Context, mail: StoredMail, former: MailState, state: MailState, reply: str, *, tries: int = 0) -> None:
+    """Note how a mail ended although the database is away for a while: nobody else knows what the server said."""
+    for seconds in WAITS_SECONDS:
+        try:
+            return _settle(context, mail, former, state, reply, tries=tries)
+        except DatabaseUnavailable as error:
+            fields = {"mail": mail.id, "state": state, "error": str(error)}
+            _log.warning("the end of a mail waits for the database", extra={"fields": fields})
+            # Without a database there is nothing else that this hand could do.
+            _REST.wait(seconds)
+    return _settle(context, mail, former, state, reply, tries=tries)
 
 
 def _settle(context: Context, mail: StoredMail, former: MailState, state: MailState, reply: str, *, tries: int = 0) -> None:

@@ -1,26 +1,34 @@
 """Mails are queued with the act, sent once, tried again, and told of to whoever asks what became of them."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
 from gateway.domain.errors import Refusal
-from gateway.domain.mails import MailDeferred, MailKind, MailRefused, MailState, MailUnconfirmed, OutgoingMail
+from gateway.domain.mails import MailDeferred, MailKind, MailRefused, MailServer, MailState, MailUnconfirmed, OutgoingMail
 from gateway.domain.nodes import Node
 from gateway.domain.people import Account
 from gateway.domain.values import HOUR_MS, MINUTE_MS
-from gateway.services import mail, nodes, people
+from gateway.outbound.mail import SmtpCarrier
+from gateway.services import mail, mail_delivery, nodes, people
 from gateway.services.context import Context
 from gateway.services.house import House
-from gateway.services.jobs import LEASE_MS, Runner
+from gateway.services.jobs import LEASE_MS, Crew, Runner
 from gateway.services.mail_delivery import PAUSES_MS, Delivery
 from gateway.storage import jobs, mails
 from gateway.storage.database import DatabaseUnavailable
+from gateway.storage.jobs import Job
 from gateway.storage.mails import StoredMail
 from gateway.tokens.keyring import KeyRing
 from tests.conftest import Clock
 from tests.factors import add_person
+from tests.journeys.processes import wait_for
+from tests.outbound.mail_servers import HANG, mail_server
+
+PATIENCE = 10
 
 KIND = MailKind.FACTOR_ENROLLED
 
@@ -274,6 +282,47 @@ def test_a_database_that_is_gone_at_the_last_moment_sends_nothing(
     clock.advance(seconds=60)
     runner.run_due()
     assert len(carried(post)) == 1
+
+
+def test_what_the_server_said_is_noted_once_the_database_is_back(
+    context: Context, ada: Account, runner: Runner, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner.run_due()
+    queue(context, ada)
+    real, away = mails.change_mail, iter([True, True])
+
+    def change(*given: Any, **named: Any) -> bool:
+        if given[3] is MailState.SENT and next(away, False):
+            raise DatabaseUnavailable("restarting")
+        return real(*given, **named)
+
+    monkeypatch.setattr(mails, "change_mail", change)
+    monkeypatch.setattr(mail_delivery, "WAITS_SECONDS", (0, 0, 0))
+    runner.run_due()
+    assert log(context, ada) == [("one", MailState.SENT, 0, "250 queued")]
+
+
+def test_a_mail_server_that_hangs_holds_up_no_other_job(context: Context, acme: Node, house: House, quick_hashes: None) -> None:
+    done = threading.Event()
+    for at in range(20):
+        queue(context, add_person(context, acme, f"person{at}"))
+    with mail_server({"RCPT": HANG}) as server:
+        carrier = SmtpCarrier(MailServer("localhost", server.port, False, False, "", "", ""), public_host="id.example.com")
+
+        def log_out(_house: House, _job: Job) -> None:
+            done.set()
+
+        runner = Runner(house, {mail.DELIVERY: Delivery(carrier), "logout": log_out}, Crew(threads=4, per_lane=2))
+        runner.start()
+        wait_for(lambda: server.verbs().count("RCPT") == 2)
+        with context.database.transaction():
+            context.enqueue("logout", acme.id, {}, lane="an app")
+        assert done.wait(PATIENCE)
+        assert server.verbs().count("RCPT") == 2
+        server.over.set()
+        server.hang_up()
+        assert runner.stop(PATIENCE)
+    carrier.close()
 
 
 def test_a_mail_that_no_key_opens_fails_with_the_reason(context: Context, ada: Account, house: House, post: Post) -> None:
