@@ -54,7 +54,7 @@ def has_password(context: Context, user: str) -> bool:
 
 
 def opened(context: Context, clock: Clock, acme: Node, user: str) -> None:
-    """Open a session with a grant, a code and a refresh token for a person."""
+    """Open a session with a grant and a refresh token for a person."""
     database = context.database
     app = {"client_id": "'app'", "node": f"'{acme.id}'", "backchannel_logout_uri": "'https://app.example/bye'"}
     insert(database, "relying_party", app)
@@ -68,7 +68,6 @@ def opened(context: Context, clock: Clock, acme: Node, user: str) -> None:
         "acting": f"'{acme.id}'",
     }
     insert(database, "app_grant", grant | {"expires_at": str(clock.now + 10_000_000)})
-    insert(database, "authorization_code", {"code_hash": "'c1'", "app_grant": "'g1'"})
     insert(database, "refresh_token", {"token_hash": "'r1'", "app_grant": "'g1'"})
 
 
