@@ -93,10 +93,13 @@ def _write(exchange: Exchange, call: Call, state: State) -> Answer:
     # Where a provider is tied its people sign in there, and the password that a directory sends all the same is dropped.
     if password and exchange.connection.provider is None:
         exchange = replace(exchange, hashed={password: credentials.hash_ahead(password)})
-    with exchange.context.database.transaction():
+
+    def act() -> Answer:
         answer = _written(exchange, call, body)
         log.record_write(exchange.context, state.reads, _request(exchange, call, answer))
-    return answer
+        return answer
+
+    return exchange.context.database.transact(act)
 
 
 def _written(exchange: Exchange, call: Call, body: JsonObject) -> Answer:

@@ -15,13 +15,14 @@ from gateway.domain.credential import (
 from gateway.domain.people import Account
 from gateway.domain.values import Instant, SignInId, hash_token
 from gateway.services.context import Context
-from gateway.storage import factors
+from gateway.storage import factors, people
 
 
 def issue_recovery_codes(context: Context, account: Account) -> tuple[str, ...]:
     """Return ten new recovery codes, to be shown once; all older ones are dead."""
     codes = tuple(new_recovery_code(context.entropy) for _ in range(RECOVERY_CODES))
     with context.database.transaction():
+        people.hold_account(context.database, account.id)
         factors.replace_recovery_codes(context.database, account.id, [_hash(code) for code in codes], context.now())
         context.publish(Event(account.home, "recovery_codes.issued", "person", account.id, detail={"count": len(codes)}))
     return codes

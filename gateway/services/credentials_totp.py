@@ -24,6 +24,7 @@ from gateway.domain.values import Instant, SignInId
 from gateway.services import people
 from gateway.services.context import Context
 from gateway.storage import factors
+from gateway.storage import people as stored_people
 
 _PURPOSE = "totp"
 _PURPOSE_ENROLMENT = "totp enrolment"
@@ -58,6 +59,7 @@ def offer(context: Context, account: Account, sign_in_id: SignInId, proved_at: I
     now. A secret that another sign-in began is forgotten.
     """
     with context.database.transaction():
+        stored_people.hold_account(context.database, account.id)
         begun = factors.find_enrolment(context.database, account.id, sign_in_id)
         if begun is None:
             _require_fresh(context, account, sign_in_id, proved_at)

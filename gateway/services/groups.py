@@ -124,6 +124,7 @@ def remove_group(context: Context, connection: Connection, group_id: str, *, req
 def delete_group(context: Context, group: Group) -> None:
     """Delete a group for good, whoever manages it."""
     with context.database.transaction():
+        groups.hold_group(context.database, group.id)
         _leave_groups(context, group.id, "group deleted")
         members = groups.delete_group(context.database, group.id)
         connections.count(context.database, group.node, "Group", group.id, -1)
@@ -136,6 +137,7 @@ def change_members_by_hand(context: Context, group: Group, changes: Sequence[Mem
     if group.managed_by is not None:
         raise Refusal("E_Idp_Managed_Attribute", reason=f"managed by connection {group.managed_by}")
     with context.database.transaction():
+        groups.hold_group(context.database, group.id)
         seen = SeenGroup(group, None)
         return _apply(context, seen, Wanted(group.display_name, None, tuple(changes)), connection=None, rules=STRICT)
 

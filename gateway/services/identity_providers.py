@@ -346,6 +346,7 @@ def _set_active(context: Context, provider: IdentityProvider, *, active: bool) -
 
 def _current(context: Context, provider: IdentityProvider) -> IdentityProvider:
     """Return a provider as it is stored under the write lock, or refuse one that was deleted meanwhile."""
+    identity_providers.hold_provider(context.database, provider.id)
     current = identity_providers.find_provider(context.database, provider.id)
     if current is None:
         raise Refusal("E_Idp_Unknown", field="key", data={"value": provider.key}, reason="it was deleted meanwhile")

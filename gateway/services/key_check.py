@@ -22,6 +22,7 @@ def require_fitting_keys(database: Database, keyring: KeyRing) -> None:
     if stored is None:
         with database.transaction():
             # Asked again inside: of several processes that start at once one writes it.
+            database.hold_name(KEY_CHECK)
             stored = nodes.find_setting(database, KEY_CHECK)
             if stored is None:
                 nodes.remember_setting(database, KEY_CHECK, keyring.wrap(_TEXT, purpose=KEY_CHECK, owner=""))

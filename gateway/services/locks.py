@@ -13,6 +13,7 @@ from gateway.domain.values import comparison_key, hash_token
 from gateway.services import notices, people
 from gateway.services.context import Context
 from gateway.storage import locks
+from gateway.storage import people as stored_people
 
 _UNLIMITED = 2**31 - 1
 _STAND_INS = 2
@@ -89,6 +90,7 @@ def reset(context: Context, account: Account, path: GuessPath) -> None:
 def unlock(context: Context, account: Account) -> Account:
     """Clear every lock of an account, an administrator's too, and set its counters to 0; *Disabled* stays as it is (R-099)."""
     with context.database.transaction():
+        stored_people.hold_account(context.database, account.id)
         if locks.forget_locks(context.database, account.id):
             context.publish(Event(account.home, "person.unlocked", "person", account.id))
         return people.set_admin_lock(context, account, locked=False)

@@ -29,6 +29,7 @@ def add(context: Context, node: Node, account: Account, *, roles: Sequence[str] 
     the actor gives another.
     """
     with context.database.transaction():
+        people.hold_account(context.database, account.id)
         existing = _find(context, node, account)
         if existing is not None and existing.state == PROPOSED:
             return _accept(context, node, existing, account, name=name, roles=roles)
@@ -44,6 +45,7 @@ def add(context: Context, node: Node, account: Account, *, roles: Sequence[str] 
 def propose(context: Context, node: Node, account: Account) -> Membership:
     """Ask for somebody whose home is out of the actor's scope; it is worth nothing until it is accepted."""
     with context.database.transaction():
+        people.hold_account(context.database, account.id)
         membership = _insert(context, node, account, PROPOSED)
         context.publish(Event(node.id, "membership.proposed", "person", account.id, detail={"login": account.login}))
         return membership
@@ -52,6 +54,7 @@ def propose(context: Context, node: Node, account: Account) -> Membership:
 def accept(context: Context, node: Node, account: Account, *, roles: Sequence[str] = (), name: str = "") -> Membership:
     """Accept a proposal: for the person, signed in by home means, or an administrator of their home."""
     with context.database.transaction():
+        people.hold_account(context.database, account.id)
         membership = _get(context, node, account)
         if membership.state == ACCEPTED:
             return membership
@@ -64,6 +67,7 @@ def remove(context: Context, node: Node, account: Account) -> None:
     Everywhere, because a session is not bound to the tenant somebody acts in: nothing obtained there may outlive the membership.
     """
     with context.database.transaction():
+        people.hold_account(context.database, account.id)
         if not people.delete_membership(context.database, account.id, node.id):
             raise Refusal("E_Resource_Not_Found", field="login", data={"value": account.login}, reason=f"no member of {node.slug}")
         roles = 0 if nodes.is_within(context.database, account.home, node.id) else _take_roles(context, node, account)

@@ -50,6 +50,7 @@ class About:
 def create_platform(context: Context, name: str) -> Node:
     """Create the one platform, or refuse a second one (R-001)."""
     with context.database.transaction():
+        context.database.hold_name(PLATFORM_SLUG)
         if nodes.find_node_by_slug(context.database, PLATFORM_SLUG) is not None:
             raise Refusal("E_Scope_Mismatch", field="kind", reason="the platform exists")
         return _insert(context, NewNode(PLATFORM_SLUG, name, NodeKind.PLATFORM), None)
@@ -173,6 +174,7 @@ def lifetimes(context: Context, node_id: NodeId) -> Lifetimes:
 
 def _fresh(context: Context, node: Node) -> Node:
     """Return the node as it is now: what the caller read before this transaction may be old."""
+    nodes.hold_node(context.database, node.id)
     return nodes.find_node(context.database, node.id) or node
 
 
@@ -210,6 +212,7 @@ def _insert(context: Context, new: NewNode, parent: Node | None) -> Node:
 def _require_apart(context: Context, issuer: str) -> None:
     """Refuse an issuer below another one's path: the same URL would then name two nodes, one before and one after."""
     parts = urlsplit(issuer)
+    context.database.hold_name("issuers", parts.netloc)
     above = nodes.find_node_by_issuer_place(context.database, parts.netloc, parts.path)
     if above is not None and urlsplit(above.issuer).path not in {"", parts.path}:
         raise Refusal("E_Field_Invalid", field="issuer", data={"field": "issuer", "rule": "not below the issuer of another tenant"})

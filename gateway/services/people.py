@@ -132,6 +132,7 @@ def set_admin_lock(context: Context, account: Account, *, locked: bool) -> Accou
 def set_federated_only(context: Context, account: Account, *, federated_only: bool) -> Account:
     """Set or clear *Federated Only*; setting it erases the password for good (R-102, R-103)."""
     with context.database.transaction():
+        people.hold_account(context.database, account.id)
         if federated_only:
             credentials.delete_password(context.database, account.id)
         after = replace(account, federated_only=federated_only, must_change_password=account.must_change_password and not federated_only)

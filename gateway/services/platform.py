@@ -36,6 +36,7 @@ def found(context: Context, *, login: str, email: str) -> Founded:
     ways of its own to make administrators.
     """
     with context.database.transaction():
+        context.database.hold_name(PLATFORM_SLUG)
         platform = stored_nodes.find_node_by_slug(context.database, PLATFORM_SLUG)
         if platform is not None:
             return _founded_before(context, platform, login)

@@ -86,6 +86,7 @@ def enrol(context: Context, node: Node, sign_in: SignIn, code: str) -> Enrolled:
     account, proof = _account_of(context, sign_in, Step.ENROL_TOTP)
     traced = context.traced_as(sign_in.correlation_id)
     with context.database.transaction():
+        stored_people.hold_account(context.database, account.id)
         guess = locks.count_guess(traced, account, account.login, GuessPath.CODE)
         if not guess.closed and credentials_totp.confirm(traced, account, sign_in.id, code):
             locks.forgive(traced, guess)
@@ -107,6 +108,7 @@ def are_recovery_codes(context: Context, sign_in: SignIn, unverified_codes: list
 def enforce(context: Context, account: Account) -> Account:
     """Demand a second factor, and a new one of whoever has one: the old one proves it and is then dropped (*Enforce MFA*, R-106)."""
     with context.database.transaction():
+        stored_people.hold_account(context.database, account.id)
         renewed = factors.demand_replacement(context.database, account.id)
         if not renewed:
             factors.delete_access_code(context.database, account.id)
@@ -120,6 +122,7 @@ def reset(context: Context, account: Account) -> tuple[str, Instant]:
     Whoever is signed in is out: the lost device may be in other hands.
     """
     with context.database.transaction():
+        stored_people.hold_account(context.database, account.id)
         wiped = factors.wipe(context.database, account.id)
         locks.reset(context, account, GuessPath.CODE)
         sessions.end_all_of_account(context, account, "second factor reset")
@@ -140,6 +143,7 @@ def _prove(context: Context, node: Node, sign_in: SignIn, check: _Check) -> Prog
     account, proof = _account_of(context, sign_in, Step.VERIFY_TOTP)
     traced = context.traced_as(sign_in.correlation_id)
     with context.database.transaction():
+        stored_people.hold_account(context.database, account.id)
         guess = locks.count_guess(traced, account, account.login, GuessPath.CODE)
         code = "" if guess.closed else check(traced, account)
         if not guess.closed and not code:

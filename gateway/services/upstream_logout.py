@@ -6,7 +6,7 @@ from gateway.domain.identity import IdentityProvider
 from gateway.domain.values import Instant, hash_token
 from gateway.services import sessions
 from gateway.services.context import Context
-from gateway.storage import identity_providers
+from gateway.storage import identity_providers, people
 from gateway.storage import sessions as stored_sessions
 from gateway.tokens.claims import LEEWAY_MS, LOGOUT_MAX_AGE_MS, VerifiedLogout
 
@@ -25,6 +25,8 @@ def end_sessions(context: Context, provider: IdentityProvider, logout: VerifiedL
         if not identity_providers.use_logout_token(context.database, provider.id, token_hash, now=now, expires_at=believed_until):
             raise Refusal("E_Token_Invalid", reason="logout token, jti: used before")
         account = identity_providers.find_linked_account(context.database, provider, logout.issuer, logout.subject)
+        if account is not None:
+            people.hold_account(context.database, account)
         alive = stored_sessions.list_sessions(context.database, account) if account is not None else []
         ended = [session for session in alive if session.means.provider == provider.id]
         for session in ended:

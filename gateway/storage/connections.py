@@ -28,7 +28,9 @@ _TOKEN_END = len(_TOKEN_COLUMNS)
 _CONNECTION_END = _TOKEN_END + len(_COLUMNS)
 _ADOPTION = _FIELDS.index("adoption")
 
-_FIND = Statement(ScimConnection.select(*_COLUMNS).where((ScimConnection.node == place("node")) & (ScimConnection.id == place("id"))))
+_FIND = Statement(
+    ScimConnection.select(*_COLUMNS).where((ScimConnection.node == place("node")) & (ScimConnection.id == place("id"))), hold=True
+)
 _OF_NODE = Statement(ScimConnection.select(*_COLUMNS).where(ScimConnection.node == place("node")).order_by(ScimConnection.created_at))
 _INSERT = Statement(ScimConnection.insert(places(ScimConnection)))
 _CHANGE = Statement(

@@ -100,18 +100,19 @@ class Thread(threading.local):
 class Statement:
     """One query, built once; see the module's first lines."""
 
-    __slots__ = ("configures", "hold", "notes_use", "query", "writes")
+    __slots__ = ("configures", "hold", "notes_use", "query", "shared", "writes")
 
-    def __init__(self, query: pw.Query, *, hold: bool = False, notes_use: bool = False) -> None:
+    def __init__(self, query: pw.Query, *, hold: bool = False, shared: bool = False, notes_use: bool = False) -> None:
         """Keep `query`, whose values are places or constants; with `notes_use` it notes a use, by which nobody decides.
 
-        With `hold`, a transaction that reads by it holds the rows of the query's own table until its end: nobody else changes them, or
-        holds them, meanwhile, and what is read is what is there. For whoever reads in order to write. Rows of joined tables stay free.
-        Outside of a transaction it only reads.
+        With `hold`, a transaction that reads by it holds the rows of the query's own table until its end: nobody else changes or holds
+        them meanwhile. For whoever reads in order to write. `shared`, others may hold them so too: for whoever refers to them. Rows of
+        joined tables stay free, and are as they were before the wait. Outside of a transaction it only reads.
         """
         self.query = query
         self.writes = isinstance(query, pw.Insert | pw.Update | pw.Delete)
-        self.hold = hold
+        self.hold = hold or shared
+        self.shared = shared
         self.notes_use = notes_use
         self.configures = self.writes and not notes_use and issubclass(getattr(query, "model", Table), Configuration)
         """Whether it changes what `Database.remembered` keeps."""

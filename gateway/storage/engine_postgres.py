@@ -21,7 +21,8 @@ OLDEST = 14
 """The oldest release that is served."""
 
 _HOLD = "FOR NO KEY UPDATE"
-"""Nobody else changes the row; rows that refer to it may still be added."""
+_HOLD_SHARED = "FOR SHARE"
+"""Under both, rows that refer to what is held may still be added."""
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _READ_ONLY = psycopg.errors.ReadOnlySqlTransaction.sqlstate
 _IN_THE_WAY = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.ForeignKeyViolation)
@@ -240,7 +241,7 @@ class PostgresDatabase(Database):
             sql += " ON CONFLICT DO NOTHING"
         sql = holding = _numbered(sql, len(layout))
         if statement.hold:
-            held, _ = self.engine.get_sql_context().parse(query.for_update(_HOLD, of=query.model))
+            held, _ = self.engine.get_sql_context().parse(query.for_update(_HOLD_SHARED if statement.shared else _HOLD, of=query.model))
             holding = _numbered(held, len(layout))
         compiled = self._compiled[statement] = _Compiled(sql, holding, tuple(layout), one_each)
         return compiled

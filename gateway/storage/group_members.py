@@ -21,21 +21,22 @@ _SUBTREE = NodeAncestry.select(NodeAncestry.descendant).where(NodeAncestry.ances
 _OF_GROUP = GroupMember.scim_group == place("id")
 _GIVEN = GroupMember.member.in_(TextList("members"))
 
+# Whoever is deleted at this moment is held alone: he is waited for, and gone then; whoever is added is held until he is a member.
+_PERSON_HERE = Account.id.in_(TextList("members")) & Account.deleted_at.is_null() & (Account.type == "human") & Account.home.in_(_SUBTREE)
+_PEOPLE_HERE = Statement(Account.select(Account.id).where(_PERSON_HERE), shared=True)
 _ADD_PEOPLE = Statement(
     GroupMember.insert_from(
-        Account.select(place("id"), Account.id, pw.Value("User"), pw.Value(""), place("at")).where(
-            Account.id.in_(TextList("members")) & Account.deleted_at.is_null() & (Account.type == "human") & Account.home.in_(_SUBTREE)
-        ),
+        Account.select(place("id"), Account.id, pw.Value("User"), pw.Value(""), place("at")).where(_PERSON_HERE),
         _TARGET,
     )
     .on_conflict_ignore()
     .returning(GroupMember.member)
 )
+_GROUP_HERE = ScimGroup.id.in_(TextList("members")) & ScimGroup.node.in_(_SUBTREE)
+_GROUPS_HERE = Statement(ScimGroup.select(ScimGroup.id).where(_GROUP_HERE), shared=True)
 _ADD_GROUPS = Statement(
     GroupMember.insert_from(
-        ScimGroup.select(place("id"), ScimGroup.id, pw.Value("Group"), pw.Value(""), place("at")).where(
-            ScimGroup.id.in_(TextList("members")) & ScimGroup.node.in_(_SUBTREE)
-        ),
+        ScimGroup.select(place("id"), ScimGroup.id, pw.Value("Group"), pw.Value(""), place("at")).where(_GROUP_HERE),
         _TARGET,
     )
     .on_conflict_ignore()
@@ -140,12 +141,16 @@ class Nesting:
 
 def add_people(database: Database, node_id: NodeId, group_id: GroupId, members: Sequence[str], at: Instant) -> list[str]:
     """Add live people of a node and below to a group; return who was none of its members before. Others are passed over."""
-    return [row[0] for row in database.rows(_ADD_PEOPLE, node=node_id, id=group_id, members=bound(members), at=at)]
+    chosen = bound(members)
+    database.hold(_PEOPLE_HERE, node=node_id, members=chosen)
+    return [row[0] for row in database.rows(_ADD_PEOPLE, node=node_id, id=group_id, members=chosen, at=at)]
 
 
 def add_groups(database: Database, node_id: NodeId, group_id: GroupId, members: Sequence[str], at: Instant) -> list[str]:
     """Add groups of a node and below to a group; return which were none of its members before. Others are passed over."""
-    return [row[0] for row in database.rows(_ADD_GROUPS, node=node_id, id=group_id, members=bound(members), at=at)]
+    chosen = bound(members)
+    database.hold(_GROUPS_HERE, node=node_id, members=chosen)
+    return [row[0] for row in database.rows(_ADD_GROUPS, node=node_id, id=group_id, members=chosen, at=at)]
 
 
 def add_unknown(database: Database, group_id: GroupId, members: Iterable[str], at: Instant) -> None:
@@ -206,7 +211,8 @@ def remove_everywhere(database: Database, member: str, at: Instant) -> list[Touc
 
 
 def find_nesting(database: Database, group_id: GroupId) -> Nesting:
-    """Return how a group lies among others: whether in itself, and how deep it all goes."""
+    """Return how a group lies among others: whether in itself, and how deep it all goes. Nobody else nests groups meanwhile."""
+    database.hold_name("nesting of groups")
     above, below = database.rows(_ABOVE, id=group_id), database.rows(_BELOW, id=group_id)
     levels = 1 + max((row[1] for row in above), default=0) + max((row[1] for row in below), default=0)
     return Nesting(any(row[0] == group_id for row in above), levels)

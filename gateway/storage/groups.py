@@ -27,6 +27,7 @@ _IN_SIGHT = Statement(
     )
     .where((ScimGroup.id == place("id")) & (NodeAncestry.ancestor == place("node")))
 )
+_HOLD = Statement(ScimGroup.select(ScimGroup.id).where(ScimGroup.id == place("id")), hold=True)
 _BY_NAME = Statement(
     ScimGroup.select(*COLUMNS)
     .where((ScimGroup.node == place("node")) & (ScimGroup.display_key == place("display_key")))
@@ -104,8 +105,15 @@ class SeenGroup:
 
 def find_group(database: Database, node_id: NodeId, group_id: str, connection: ConnectionId | None) -> SeenGroup | None:
     """Return the group of a node, or of one below it, with the connection's id of it."""
+    hold_group(database, GroupId(group_id))
     row = database.row(_IN_SIGHT, node=node_id, id=group_id, connection=connection)
     return SeenGroup(group_of(row[:-1]), row[-1]) if row else None
+
+
+def hold_group(database: Database, group_id: GroupId) -> None:
+    """Hold a group with its members."""
+    # Before it is read: what a statement joins to a row that it waited for is as it was before the wait.
+    database.hold(_HOLD, id=group_id)
 
 
 def list_groups_by_name(database: Database, node_id: NodeId, name: str) -> list[Group]:

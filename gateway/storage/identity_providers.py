@@ -21,6 +21,7 @@ _FIELDS = tuple(field.name for field in dataclasses.fields(IdentityProvider))
 _COLUMNS = tuple(ProviderTable.idp_key if name == "key" else getattr(ProviderTable, name) for name in _FIELDS)
 
 _BY_ID = Statement(ProviderTable.select(*_COLUMNS).where(ProviderTable.id == place("id")))
+_HOLD = Statement(ProviderTable.select(ProviderTable.id).where(ProviderTable.id == place("id")), hold=True)
 _BY_KEY = Statement(ProviderTable.select(*_COLUMNS).where((ProviderTable.node == place("node")) & (ProviderTable.idp_key == place("key"))))
 _OF_NODE = Statement(ProviderTable.select(*_COLUMNS).where(ProviderTable.node == place("node")).order_by(ProviderTable.idp_key))
 _SECRET = Statement(ProviderTable.select(ProviderTable.client_secret).where(ProviderTable.id == place("id")))
@@ -161,6 +162,11 @@ def find_provider(database: Database, provider_id: ProviderId) -> IdentityProvid
     """Return an identity provider."""
     row = database.row(_BY_ID, id=provider_id)
     return _provider(row) if row else None
+
+
+def hold_provider(database: Database, provider_id: ProviderId) -> None:
+    """Hold a provider: for whoever changes it."""
+    database.hold(_HOLD, id=provider_id)
 
 
 def find_provider_by_key(database: Database, node_id: NodeId, key: str) -> IdentityProvider | None:

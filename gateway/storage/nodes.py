@@ -34,6 +34,7 @@ class Domain:
 _DOMAIN_COLUMNS = tuple(getattr(DomainTable, field.name) for field in dataclasses.fields(Domain))
 
 _BY_ID = Statement(NodeTable.select(*COLUMNS).where(NodeTable.id == place("id")))
+_HOLD = Statement(NodeTable.select(NodeTable.id).where(NodeTable.id == place("id")), hold=True)
 _BY_SLUG = Statement(NodeTable.select(*COLUMNS).where(NodeTable.slug == place("slug")))
 DEEPEST_ISSUER = 3
 """Segments that an issuer's path may have: `/t/<slug>` has two."""
@@ -103,6 +104,11 @@ _PROVE_DOMAIN = Statement(
     )
 )
 _DELETE_DOMAIN = Statement(DomainTable.delete().where(DomainTable.id == place("id")))
+
+
+def hold_node(database: Database, node_id: NodeId) -> None:
+    """Hold a node: for whoever changes it. Whoever only acts in it does not, or all would wait for one another."""
+    database.hold(_HOLD, id=node_id)
 
 
 def find_node(database: Database, node_id: NodeId) -> Node | None:

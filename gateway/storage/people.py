@@ -24,11 +24,12 @@ _FLAGS = tuple(
     for name in ("enabled_by_admin", "active_by_scim", "must_change_password", "mfa_required", "federated_only", "self_registered")
 )
 
-_BY_ID = Statement(AccountTable.select(*COLUMNS).where(AccountTable.id == place("id")))
+_BY_ID = Statement(AccountTable.select(*COLUMNS).where(AccountTable.id == place("id")), hold=True)
 _BY_NAME = Statement(
     AccountTable.select(*COLUMNS)
     .join(SignInName, on=(SignInName.account == AccountTable.id))
-    .where((SignInName.namespace == place("namespace")) & (SignInName.name_key == place("name_key")))
+    .where((SignInName.namespace == place("namespace")) & (SignInName.name_key == place("name_key"))),
+    hold=True,
 )
 _DELETED_BY_NAME = Statement(
     AccountTable.select(*COLUMNS)
@@ -55,7 +56,7 @@ _INSERT = Statement(AccountTable.insert(places(AccountTable)))
 _CHANGE: dict[frozenset[str], Statement] = {}
 """Updates by the names of the columns they write: an index whose columns are not named is left alone."""
 _MOST_CHANGES = 500
-_FIND_ENDED = Statement(AccountTable.select(AccountTable.sessions_ended_at).where(AccountTable.id == place("id")))
+_FIND_ENDED = Statement(AccountTable.select(AccountTable.sessions_ended_at).where(AccountTable.id == place("id")), hold=True)
 _SET_ENDED = Statement(AccountTable.update({AccountTable.sessions_ended_at: place("at")}).where(AccountTable.id == place("id")))
 _INSERT_NAME = Statement(SignInName.insert(places(SignInName)))
 _DELETE_HOME_NAME = Statement(SignInName.delete().where((SignInName.account == place("account")) & (SignInName.kind == "home")))
@@ -111,6 +112,11 @@ def find_account(database: Database, account_id: AccountId) -> Account | None:
     return account_of(row) if row else None
 
 
+def hold_account(database: Database, account_id: AccountId) -> None:
+    """Hold an account, and with it all that hangs on it: whoever changes any of that holds the account first."""
+    database.hold(_BY_ID, id=account_id)
+
+
 def find_account_by_name(database: Database, namespace: NamespaceId, name: str) -> Account | None:
     """Return the account that signs in by this name in this namespace."""
     row = database.row(_BY_NAME, namespace=namespace, name_key=comparison_key(name))
@@ -143,7 +149,8 @@ def set_sessions_ended_at(database: Database, account_id: AccountId, now: Instan
 
 
 def is_email_taken(database: Database, namespace: NamespaceId, email_key: str) -> bool:
-    """Return whether a hand-made account of the namespace has this e-mail address."""
+    """Return whether a hand-made account of the namespace has this e-mail address; nobody else takes it in this transaction's time."""
+    database.hold_name("e-mail", namespace, email_key)
     return database.row(_EMAIL_TAKEN, namespace=namespace, email_key=email_key) is not None
 
 
