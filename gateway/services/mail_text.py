@@ -24,8 +24,13 @@ from gateway.domain.mails import Letter, MailKind, plain_line
 from gateway.domain.nodes import LANGUAGE, LANGUAGES, Node
 from gateway.domain.people import Account
 
+_TOLD_LIMIT = 2048
+"""Characters of a value: as long as a link may be."""
 _LINK_LIKE = re.compile(r"[/\\@:]|\w\.\w")
 """What mail programs may make a link of, so that a stranger's name could carry an advertisement or a trap."""
+
+_PARAGRAPHS = re.compile(r"\n{3,}")
+"""What lies between paragraphs: the templates are generous, because a line's end behind a tag does not count there."""
 
 
 def language_of(account: Account, chain: Sequence[Node]) -> str:
@@ -38,7 +43,7 @@ def language_of(account: Account, chain: Sequence[Node]) -> str:
 def write_letter(kind: MailKind, language: str, account: Account, brand: str, *, told: Mapping[str, str | int], reference: str) -> Letter:
     """Return what a mail says to a person; `told` holds the values of its templates, instants in milliseconds."""
     environment = _environment(language)
-    values: dict[str, object] = {name: plain_line(value) if isinstance(value, str) else value for name, value in told.items()}
+    values: dict[str, object] = {name: plain_line(value, _TOLD_LIMIT) if isinstance(value, str) else value for name, value in told.items()}
     values |= {
         "language": language,
         "zone": _zone(account.time_zone),
@@ -50,7 +55,7 @@ def write_letter(kind: MailKind, language: str, account: Account, brand: str, *,
     text = environment.get_template(f"{kind}.txt")
     subject = "".join(text.blocks["subject"](text.new_context(values))).strip()
     page = environment.get_template(f"{kind}.html")
-    return Letter(language, subject, text.render(values).strip() + "\n", page.render(values, subject=subject))
+    return Letter(language, subject, _PARAGRAPHS.sub("\n\n", text.render(values)).strip() + "\n", page.render(values, subject=subject))
 
 
 def called(account: Account) -> str:
@@ -99,7 +104,10 @@ def _sentences(language: str) -> gettext.NullTranslations:
 def _moment(context: Context, instant: int) -> str:
     """Return a time as people of the language write it, with its zone."""
     moment = datetime.fromtimestamp(instant / 1000, UTC)
-    return dates.format_datetime(moment, "long", tzinfo=context["zone"], locale=Locale.parse(context["language"]))
+    there, locale = moment.astimezone(context["zone"]), Locale.parse(context["language"])
+    # The zone in words: its short name is a number in most languages.
+    zone = dates.get_timezone_name(there, "long", locale=locale)
+    return f"{dates.format_date(there, 'long', locale)} {dates.format_time(there, 'short', locale=locale)} {zone}"
 
 
 def _zone(name: str) -> tzinfo:

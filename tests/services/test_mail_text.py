@@ -104,12 +104,12 @@ def test_every_mail_can_be_written_in_every_language(ada: Account, kind: MailKin
 
 
 def test_a_time_is_told_in_the_words_and_the_zone_of_the_person(ada: Account) -> None:
-    assert "September 21, 2026, 2:13:20" in letter(MailKind.PASSWORD_CHANGED, ada).text
+    assert "September 21, 2026 2:13\u202fPM Coordinated Universal Time" in letter(MailKind.PASSWORD_CHANGED, ada).text
     berlin = replace(ada, time_zone="Europe/Berlin")
-    assert "21. September 2026, 16:13:20 MESZ" in letter(MailKind.PASSWORD_CHANGED, berlin, "de").text
+    assert "21. September 2026 16:13 Mitteleuropäische Sommerzeit" in letter(MailKind.PASSWORD_CHANGED, berlin, "de").text
     assert "2026年9月21日" in letter(MailKind.PASSWORD_CHANGED, ada, "ja").text
     for nonsense in ("Mars/Olympus", "../../etc/passwd", "\x00", "a" * 5000):
-        assert "UTC" in letter(MailKind.PASSWORD_CHANGED, replace(ada, time_zone=nonsense)).text
+        assert "Coordinated Universal Time" in letter(MailKind.PASSWORD_CHANGED, replace(ada, time_zone=nonsense)).text
 
 
 @pytest.mark.parametrize(
@@ -163,9 +163,9 @@ def test_a_name_cannot_add_lines_or_turn_the_words_around(ada: Account) -> None:
 
 def test_lines_that_everybody_reads_look_right(ada: Account) -> None:
     made = letter(MailKind.ACCOUNT_LOCKED, ada)
-    lines = made.text.splitlines()
-    assert lines[0] == "Hello Given,"
-    assert "" in lines
-    assert not re.search(r"\n{4}", made.text)
-    assert "too many wrong passwords for your account ada" in made.text
+    paragraphs = made.text.split("\n\n")
+    assert paragraphs[0] == "Hello Given,"
+    assert paragraphs[1].startswith("There were too many wrong passwords for your account ada.")
+    assert paragraphs[2] == "If it was you, wait until then and try again."
+    assert paragraphs[4].startswith("-- \nAcme Ltd sent this mail by itself")
     assert "too many wrong codes" in letter(MailKind.ACCOUNT_LOCKED, ada, path="code").text
