@@ -11,10 +11,13 @@ import time
 from pathlib import Path
 
 _WATCHED_SECONDS = 0.25
-_AVOIDED_SECONDS = 5.0
-"""How long a crowded processor is left to others before it is tried again."""
-_CROWDED_SHARE = 0.35
+_WINDOWS = 2
+"""Times in a row that a processor has to be found crowded."""
+_AVOIDED_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+"""How long a crowded processor is left to others before it is tried again, each time longer until it was found free."""
+_CROWDED_SHARE = 0.4
 """Share of the processor that others may have before it is theirs."""
+_WANTED_SHARE = 0.1
 _NANOSECONDS = 1_000_000_000
 
 _NOWHERE = frozenset[int]()
@@ -69,24 +72,31 @@ def get_up() -> None:
 
 
 def is_crowded(busy: float, own: float, elapsed: float) -> bool:
-    """Return whether others had too much of a processor that was in use for `busy` of `elapsed`, and for `own` of it by us."""
-    return own > 0 and busy - own > _CROWDED_SHARE * elapsed
+    """Return whether others had too much of a processor that was in use for `busy` of `elapsed`, and for `own` of it by us.
+
+    Where we hardly want it, it does not matter who has it.
+    """
+    return own > _WANTED_SHARE * elapsed and busy - own > _CROWDED_SHARE * elapsed
 
 
 def _watch(number: int, here: frozenset[int], seat: socket.socket) -> None:
     """Choose where threads are to be, as long as the seat is ours."""
     global _wanted  # noqa: PLW0603 -- a process has one place
     rest = threading.Event()
-    while True:
+    crowded = avoided = 0
+    while _seat is seat:
+        _wanted = here
         before = _looked(number)
         rest.wait(_WATCHED_SECONDS)
-        after = _looked(number)
-        crowded = is_crowded(*(late - early for early, late in zip(before, after, strict=True)))
-        if _seat is not seat:
-            return
-        _wanted = _anywhere if crowded else here
-        if crowded:
-            rest.wait(_AVOIDED_SECONDS)
+        spent = [late - early for early, late in zip(before, _looked(number), strict=True)]
+        if not is_crowded(*spent):
+            crowded = avoided = 0
+            continue
+        crowded += 1
+        if crowded >= _WINDOWS and _seat is seat:
+            _wanted = _anywhere
+            rest.wait(_AVOIDED_SECONDS[avoided])
+            crowded, avoided = 0, min(avoided + 1, len(_AVOIDED_SECONDS) - 1)
 
 
 def _looked(number: int) -> tuple[float, float, float]:

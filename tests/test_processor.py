@@ -70,11 +70,12 @@ def test_no_two_processes_take_one_processor(own: int | None) -> None:
         pytest.param(1.0, 0.98, False, id="we use it all"),
         pytest.param(0.3, 0.1, False, id="others use a little"),
         pytest.param(1.0, 0.5, True, id="others take half"),
-        pytest.param(1.0, 0.1, True, id="others take nearly all"),
+        pytest.param(1.0, 0.2, True, id="others take nearly all"),
+        pytest.param(1.0, 0.05, False, id="we hardly want it"),
         pytest.param(1.0, 0.0, False, id="we need none"),
     ],
 )
-def test_others_crowd_a_processor_when_they_take_a_third(*, busy: float, ours: float, crowded: bool) -> None:
+def test_others_crowd_a_processor_when_they_take_too_much(*, busy: float, ours: float, crowded: bool) -> None:
     assert processor.is_crowded(busy, ours, 1.0) is crowded
 
 
