@@ -161,13 +161,19 @@ def claim_jobs(
     taken = dict(busy)
     claimed: list[Job] = []
     with database.transaction():
-        for job_id, lane in database.rows(_CANDIDATES, now=now, per_lane=per_lane, limit=limit + per_lane * len(busy)):
-            if len(claimed) == limit or (lane and taken.get(lane, 0) >= per_lane):
-                continue
-            row = database.row(_CLAIM, id=job_id, owner=owner, now=now, lease_until=lease_until)
-            if row is not None:
-                taken[lane] = taken.get(lane, 0) + 1
-                claimed.append(Job(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5], row[6]))
+        lost = True
+        # Where another process was faster with all that was seen, what is left by now is looked at at once.
+        while lost and not claimed:
+            lost = False
+            for job_id, lane in database.rows(_CANDIDATES, now=now, per_lane=per_lane, limit=limit + per_lane * len(busy)):
+                if len(claimed) == limit or (lane and taken.get(lane, 0) >= per_lane):
+                    continue
+                row = database.row(_CLAIM, id=job_id, owner=owner, now=now, lease_until=lease_until)
+                if row is None:
+                    lost = True
+                else:
+                    taken[lane] = taken.get(lane, 0) + 1
+                    claimed.append(Job(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5], row[6]))
     return claimed
 
 
