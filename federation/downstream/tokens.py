@@ -8,7 +8,7 @@ from gateway.domain.nodes import Node
 from gateway.domain.relying_party import RelyingParty
 from gateway.domain.values import HOUR_MS, SECOND_MS
 from gateway.http import endpoints
-from gateway.services import access, grants, keys
+from gateway.services import grants, keys
 from gateway.services.context import Context
 from gateway.services.grants import Issued
 from gateway.tokens.digests import at_hash
@@ -21,8 +21,7 @@ ID_TOKEN_TYPE, ACCESS_TOKEN_TYPE = "JWT", "at+jwt"
 
 def issue(context: Context, node: Node, client: RelyingParty, issued: Issued, *, nonce: str) -> dict[str, Any]:
     """Return the token answer for a person's grant (RFC 6749 §5.1, OIDC Core §3.1.3.3)."""
-    roles = access.held_role_names(context, issued.account, client.client_id, issued.acting.id)
-    subject = Subject(issued.grant, issued.account, issued.acting, roles)
+    subject = Subject(issued.grant, issued.account, issued.acting, issued.roles)
     key = keys.get_signing_key(context, node.id, client.access_token_alg)
     access_token = sign(
         claims.access_token_claims(

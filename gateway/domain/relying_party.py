@@ -49,7 +49,7 @@ class RelyingParty:
     jwks_uri: str = ""
     """Where the app publishes them instead."""
     epoch: int = 0
-    """Raised when the app is switched off: a code made under an older one is dead."""
+    """Raised when the app is switched off: what it was granted under an older one is dead."""
 
     @property
     def public(self) -> bool:
@@ -146,6 +146,8 @@ class Grant:
     nonce: str
     means: Means
     epoch: int
+    """Sum of the epochs of home, issuer and the tenant acted in, with those above them (decisions.md 16)."""
+    app_epoch: int
     created_at: Instant
     expires_at: Instant
     """When its refresh tokens end at the latest."""

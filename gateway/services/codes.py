@@ -20,7 +20,8 @@ def make_code(context: Context, client: RelyingParty, request: AuthorizationRequ
         raise AssertionError(message)
     now, lives = context.now(), admitted.lifetimes
     code = Code(
-        grant=GrantId(context.new_id()),
+        # It sorts by time, so that what is granted lies beside one another; nobody has to guess it, for it is sealed.
+        grant=GrantId(context.new_log_id()),
         client_id=client.client_id,
         session=session.sid,
         acting=admitted.acting.node,

@@ -15,8 +15,8 @@ from gateway.domain.nodes import Lifetimes, Node
 from gateway.domain.people import Account, may_stay
 from gateway.domain.relying_party import AuthorizationRequest, Grant, RelyingParty, Session
 from gateway.domain.sign_in import Path, wants_second_factor
-from gateway.domain.values import SECOND_MS, GrantId, Instant, NodeId, hash_token, new_token
-from gateway.services import admission, nodes
+from gateway.domain.values import SECOND_MS, GrantId, Instant, NodeId, hash_token
+from gateway.services import access, admission, nodes, refresh_tokens
 from gateway.services.admission import Admitted, Attempt
 from gateway.services.codes import make_code, open_code
 from gateway.services.context import Context
@@ -61,6 +61,8 @@ class Issued:
     """What the access token is for; empty where only userinfo is meant (decisions.md 30)."""
     refresh_token: str
     """Empty where the app gets none."""
+    roles: tuple[str, ...]
+    """The active roles of the person where they act."""
 
 
 _Outcome = Issued | GrantRejected | ScopeWidened | TargetRejected | Refusal
@@ -120,7 +122,7 @@ def refresh(context: Context, node: Node, client: RelyingParty, token: str, *, s
     `scope` narrows this answer's access token. Raises GrantRejected, ScopeWidened, TargetRejected or Refusal.
     """
     with context.database.transaction():
-        outcome = _refresh(context, node, client, hash_token(token), scope=tuple(scope), resource=resource)
+        outcome = _refresh(context, node, client, token, scope=tuple(scope), resource=resource)
     return _issued_or_raise(outcome)
 
 
@@ -140,7 +142,7 @@ def require_open(context: Context, node: Node) -> Lifetimes:
 
 def find_refreshable(context: Context, node_id: NodeId, token: str) -> tuple[Grant, Account, Instant] | None:
     """Return the live grant of a refresh token that may still be used, its account, and when the token ends by itself."""
-    stored = grants.find_refresh_token(context.database, hash_token(token))
+    stored = refresh_tokens.find(context, token)
     live = find_live(context, node_id, stored.grant) if stored is not None else None
     if stored is None or live is None:
         return None
@@ -210,8 +212,10 @@ def _redeem(context: Context, code: Code, presented: _Presented, lives: Lifetime
     if fault is not None:
         return fault
     _as_signed_on(context, code).record(_granted(grant, standing.acting))
-    token = _add_refresh_token(context, grant, lives, parent_hash=None) if "refresh_token" in client.grants else ""
-    return Issued(grant, standing.account, standing.acting, lives, grant.scope, target or "", token)
+    # Read here, where what the commit leaves behind is not read anew.
+    roles = tuple(access.held_role_names(context, standing.account, grant.client_id, grant.acting))
+    token = refresh_tokens.make_first(context, grant, lives) if "refresh_token" in client.grants else ""
+    return Issued(grant, standing.account, standing.acting, lives, grant.scope, target or "", token, roles)
 
 
 def _fault_of(code: Code, standing: CodeStanding, presented: _Presented, now: Instant) -> GrantRejected | None:
@@ -242,6 +246,7 @@ def _grant_of(code: Code, standing: CodeStanding, redirect_uri: str) -> Grant:
         nonce=code.nonce,
         means=code.means,
         epoch=code.epoch,
+        app_epoch=code.app_epoch,
         created_at=code.created_at,
         expires_at=code.grant_expires_at,
         ended_at=None,
@@ -266,13 +271,13 @@ def _replayed_code(context: Context, issuer: NodeId, grant_id: GrantId, reason: 
     return GrantRejected(reason)
 
 
-def _refresh(context: Context, node: Node, client: RelyingParty, token_hash: str, *, scope: tuple[str, ...], resource: str) -> _Outcome:
-    stored = grants.find_refresh_token(context.database, token_hash)
-    standing = grants.find_standing(context.database, stored.grant) if stored else None
+def _refresh(context: Context, node: Node, client: RelyingParty, token: str, *, scope: tuple[str, ...], resource: str) -> _Outcome:
+    stored = refresh_tokens.take(context, token)
+    standing = grants.find_standing(context.database, stored.grant) if stored is not None else None
     if stored is None or standing is None or standing.grant.client_id != client.client_id:
         return GrantRejected("unknown refresh token, or of another app")
     grant = standing.grant
-    if not _alive(standing) or stored.expires_at <= context.now() or grant.expires_at <= context.now():
+    if not _alive(standing) or not standing.app_open or min(stored.expires_at, grant.expires_at) <= context.now():
         return GrantRejected("the refresh token or its grant ended")
     if not set(scope) <= set(grant.scope):
         return ScopeWidened("a refresh may not widen the scope")
@@ -287,10 +292,11 @@ def _refresh(context: Context, node: Node, client: RelyingParty, token_hash: str
         return outcome
     if outcome.due is not None:
         return GrantRejected(f"{outcome.due} is due, and nobody can be asked")
-    if not _claim(context, token_hash, stored):
+    if not _claim(context, hash_token(token), stored):
         return _replayed_token(context, grant, stored)
-    fresh = _add_refresh_token(context, grant, outcome.lifetimes, parent_hash=token_hash)
-    return Issued(grant, outcome.account, acting, outcome.lifetimes, scope or grant.scope, target, fresh)
+    roles = tuple(access.held_role_names(context, outcome.account, grant.client_id, grant.acting))
+    fresh = refresh_tokens.add(context, grant, outcome.lifetimes, parent=token)
+    return Issued(grant, outcome.account, acting, outcome.lifetimes, scope or grant.scope, target, fresh, roles)
 
 
 def _acting(context: Context, node: Node, grant: Grant) -> Node | None:
@@ -324,19 +330,6 @@ def _replayed_token(context: Context, grant: Grant, stored: StoredRefreshToken) 
     if grants.end_grant(context.database, grant.id, "refresh token replayed", context.now()):
         context.record(Event(grant.node, "refresh_token.replayed", "grant", grant.id, outcome="refused"))
     return GrantRejected("the refresh token was used before: its family is dead")
-
-
-def _add_refresh_token(context: Context, grant: Grant, lives: Lifetimes, *, parent_hash: str | None) -> str:
-    token = new_token(context.entropy, "mgr")
-    grants.insert_refresh_token(
-        context.database,
-        hash_token(token),
-        grant.id,
-        parent_hash=parent_hash,
-        now=context.now(),
-        expires_at=Instant(context.now() + lives.refresh_idle),
-    )
-    return token
 
 
 def _target(client: RelyingParty, grant: Grant, resource: str) -> str | None:

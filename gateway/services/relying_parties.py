@@ -11,7 +11,7 @@ from gateway.domain.errors import Refusal
 from gateway.domain.people import require_text
 from gateway.domain.relying_party import SCOPES, AuthMethod, RelyingParty
 from gateway.domain.values import DAY_MS, ClientId, Instant, NodeId, hash_token, new_token
-from gateway.services import access, keys, sessions
+from gateway.services import access, keys
 from gateway.services.context import Context
 from gateway.storage import access as stored_access
 from gateway.storage import relying_parties
@@ -112,8 +112,6 @@ def rotate_secret(context: Context, party: RelyingParty) -> str:
 def set_disabled(context: Context, party: RelyingParty, *, disabled: bool) -> None:
     """Switch an app off, which ends all it was granted, or on."""
     with context.database.transaction():
-        if disabled:
-            sessions.end_grants_of_app(context, party, "app disabled")
         relying_parties.set_disabled(context.database, party.client_id, context.now() if disabled else None)
         context.publish(Event(party.node, "app.disabled" if disabled else "app.enabled", "app", party.client_id))
 
@@ -121,7 +119,6 @@ def set_disabled(context: Context, party: RelyingParty, *, disabled: bool) -> No
 def delete(context: Context, party: RelyingParty) -> None:
     """Remove an app: what it was granted ends, and nobody can sign in to it any more."""
     with context.database.transaction():
-        sessions.end_grants_of_app(context, party, "app deleted")
         relying_parties.delete_relying_party(context.database, party.client_id, context.now())
         context.publish(Event(party.node, "app.deleted", "app", party.client_id))
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from gateway.domain.audit import Event
 from gateway.domain.nodes import Node, chain_epoch, lifetimes_of
 from gateway.domain.people import Account, may_stay
-from gateway.domain.relying_party import RelyingParty, Session
+from gateway.domain.relying_party import Session
 from gateway.domain.values import MINUTE_MS, AccountId, NodeId, SessionId, hash_token
 from gateway.services.context import Context
 from gateway.storage import grants, nodes, people, sessions
@@ -104,11 +104,6 @@ def end_session_of_account(context: Context, account_id: AccountId, sid: Session
         return False
     end_session(context, session, reason)
     return True
-
-
-def end_grants_of_app(context: Context, party: RelyingParty, reason: str) -> None:
-    """End all that an app was granted, in the transaction that is open; the app itself is not told: it is the one that goes."""
-    grants.end_grants_of_client(context.database, party.client_id, reason, context.now())
 
 
 def tell_apps_of_subtree(context: Context, node_id: NodeId, reason: str) -> None:

@@ -34,6 +34,7 @@ _COLUMNS = (
     AppGrant.nonce,
     AppGrant.means,
     AppGrant.epoch,
+    AppGrant.app_epoch,
     AppGrant.created_at,
     AppGrant.expires_at,
     AppGrant.ended_at,
@@ -66,6 +67,7 @@ _STANDING = Statement(
         on=(
             (RelyingParty.client_id == AppGrant.client_id)
             & (RelyingParty.node == AppGrant.node)
+            & (RelyingParty.epoch == AppGrant.app_epoch)
             & RelyingParty.disabled_at.is_null()
             & RelyingParty.deleted_at.is_null()
         ),
@@ -111,7 +113,7 @@ _LAST_ACTING = Statement(
 )
 _KEEP_CODE = Statement(KeptCode.insert(places(KeptCode)))
 _KEPT_CODE = Statement(KeptCode.select(KeptCode.sealed).where(KeptCode.handle_hash == place("handle_hash")))
-_INSERT_TOKEN = Statement(RefreshToken.insert(places(RefreshToken)))
+_INSERT_TOKEN = Statement(RefreshToken.insert(places(RefreshToken)).on_conflict_ignore())
 _TOKEN = Statement(
     RefreshToken.select(RefreshToken.app_grant, RefreshToken.expires_at, RefreshToken.rotated_at, RefreshToken.extra_child).where(
         RefreshToken.token_hash == place("token_hash")
@@ -135,8 +137,9 @@ _END = Statement(AppGrant.update(_ENDING).where((AppGrant.id == place("id")) & _
 _END_OF_SESSION = Statement(
     AppGrant.update(_ENDING).where((AppGrant.session == place("session")) & _LIVE & ~AppGrant.scope.contains("offline_access"))
 )
-_END_OF_CLIENT = Statement(AppGrant.update(_ENDING).where((AppGrant.client_id == place("client_id")) & _LIVE))
-_END_OF_ACCOUNT = Statement(AppGrant.update(_ENDING).where((AppGrant.account == place("account")) & _LIVE))
+# By the sessions of the account: an index of grants by account would cost each sign-on more than it saves whoever signs out.
+_OF_ACCOUNT = AppGrant.session.in_(SessionTable.select(SessionTable.sid).where(SessionTable.account == place("account")))
+_END_OF_ACCOUNT = Statement(AppGrant.update(_ENDING).where(_OF_ACCOUNT & _LIVE))
 _SUBTREE = NodeAncestry.select(NodeAncestry.descendant).where(NodeAncestry.ancestor == place("node"))
 _AUDIENCE = (
     AppGrant.select(AppGrant.node, AppGrant.client_id, AppGrant.account, AppGrant.session)
@@ -144,7 +147,7 @@ _AUDIENCE = (
     .distinct()
 )
 _TELLABLE = _LIVE & (RelyingParty.backchannel_logout_uri != "") & RelyingParty.deleted_at.is_null()
-_AUDIENCE_OF_ACCOUNT = Statement(_AUDIENCE.where((AppGrant.account == place("account")) & _TELLABLE))
+_AUDIENCE_OF_ACCOUNT = Statement(_AUDIENCE.where(_OF_ACCOUNT & _TELLABLE))
 _AUDIENCE_OF_SESSION = Statement(_AUDIENCE.where((AppGrant.session == place("session")) & _TELLABLE))
 _AUDIENCE_OF_NODE = Statement(
     _AUDIENCE.join(AccountTable, on=(AccountTable.id == AppGrant.account)).where(
@@ -162,7 +165,7 @@ class Standing:
     epoch: int
     """The sum of the epochs that the grant depends on; in a grant that lives it is the grant's own."""
     app_open: bool
-    """Whether its app is still registered there and switched on."""
+    """Whether its app is still registered there, and was not switched off since it was granted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +255,7 @@ def take_grant(database: Database, grant: Grant) -> bool:
         nonce=grant.nonce,
         means=means_to_json(grant.means),
         epoch=grant.epoch,
+        app_epoch=grant.app_epoch,
         created_at=grant.created_at,
         expires_at=grant.expires_at,
         ended_at=grant.ended_at,
@@ -274,7 +278,7 @@ def find_kept_code(database: Database, handle_hash: str) -> str | None:
 def insert_refresh_token(
     database: Database, token_hash: str, grant_id: GrantId, *, parent_hash: str | None, now: Instant, expires_at: Instant
 ) -> None:
-    """Add a refresh token to a grant's family."""
+    """Add a refresh token to a grant's family; one that is there already stays as it is."""
     database.write(
         _INSERT_TOKEN,
         token_hash=token_hash,
@@ -318,11 +322,6 @@ def end_grants_of_account(database: Database, account_id: AccountId, reason: str
     return database.write(_END_OF_ACCOUNT, account=account_id, reason=reason, now=now)
 
 
-def end_grants_of_client(database: Database, client_id: ClientId, reason: str, now: Instant) -> int:
-    """End every grant of an app."""
-    return database.write(_END_OF_CLIENT, client_id=client_id, reason=reason, now=now)
-
-
 def list_listeners_of_account(database: Database, account_id: AccountId) -> Sequence[Listener]:
     """Return the apps to tell that this account is out; ask before its grants end."""
     return [Listener(*row) for row in database.rows(_AUDIENCE_OF_ACCOUNT, account=account_id)]
@@ -340,7 +339,7 @@ def list_listeners_of_node(database: Database, node_id: NodeId) -> Sequence[List
 
 def _grant(row: Row) -> Grant:
     (grant_id, node, client_id, account, session, acting, scope, resource, redirect_uri, nonce, means, *rest) = row
-    epoch, created_at, expires_at, ended_at = rest
+    epoch, app_epoch, created_at, expires_at, ended_at = rest
     return Grant(
         id=grant_id,
         node=node,
@@ -354,6 +353,7 @@ def _grant(row: Row) -> Grant:
         nonce=nonce,
         means=means_from_json(means),
         epoch=epoch,
+        app_epoch=app_epoch,
         created_at=created_at,
         expires_at=expires_at,
         ended_at=ended_at,

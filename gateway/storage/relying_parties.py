@@ -87,7 +87,7 @@ def change_relying_party(database: Database, party: RelyingParty) -> None:
 
 
 def set_disabled(database: Database, client_id: ClientId, at: Instant | None) -> None:
-    """Switch an app off, which ends the codes that it has not redeemed, or on with None."""
+    """Switch an app off, which ends all it was granted (its epoch grows), or on with None."""
     database.write(_DISABLE, client_id=client_id, at=at, ended=int(at is not None))
 
 

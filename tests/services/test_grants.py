@@ -326,6 +326,57 @@ def test_code_sealed_by_another_installation_is_unknown(context: Context, acme: 
     assert rejected.value.reason == "unknown code"
 
 
+def test_first_refresh_token_is_stored_once_it_is_used(context: Context, acme: Node, shop: RelyingParty, session: Session) -> None:
+    issued = redeem(context, acme, shop, code_for(context, acme, shop, session))
+    assert context.database.script("SELECT COUNT(*) FROM refresh_token") == [(0,)]
+    assert grants.find_refreshable(context, acme.id, issued.refresh_token) is not None
+    fresh = grants.refresh(context, acme, shop, issued.refresh_token).refresh_token
+    assert context.database.script("SELECT COUNT(*) FROM refresh_token") == [(2,)]
+    assert grants.find_refreshable(context, acme.id, issued.refresh_token) is None
+    assert grants.find_refreshable(context, acme.id, fresh) is not None
+
+
+def test_first_refresh_token_that_comes_again_ends_the_family(
+    context: Context, acme: Node, shop: RelyingParty, session: Session, clock: Clock
+) -> None:
+    first = redeem(context, acme, shop, code_for(context, acme, shop, session)).refresh_token
+    fresh = grants.refresh(context, acme, shop, first).refresh_token
+    clock.advance(seconds=11)
+    for token in (first, fresh):
+        with pytest.raises(GrantRejected):
+            grants.refresh(context, acme, shop, token)
+
+
+def test_first_refresh_token_ends_with_its_time_though_it_is_stored_nowhere(
+    context: Context, acme: Node, shop: RelyingParty, session: Session, clock: Clock
+) -> None:
+    first = redeem(context, acme, shop, code_for(context, acme, shop, session)).refresh_token
+    clock.advance(seconds=30 * 24 * 3600)
+    assert grants.find_refreshable(context, acme.id, first) is None
+    with pytest.raises(GrantRejected):
+        grants.refresh(context, acme, shop, first)
+
+
+@pytest.mark.parametrize("at", range(4, 110, 21))
+def test_changed_first_refresh_token_is_unknown(context: Context, acme: Node, shop: RelyingParty, session: Session, at: int) -> None:
+    first = redeem(context, acme, shop, code_for(context, acme, shop, session)).refresh_token
+    changed = first[:at] + ("A" if first[at] != "A" else "B") + first[at + 1 :]
+    with pytest.raises(GrantRejected):
+        grants.refresh(context, acme, shop, changed)
+    assert grants.find_refreshable(context, acme.id, changed) is None
+    assert grants.refresh(context, acme, shop, first)
+
+
+def test_code_is_no_refresh_token_and_the_other_way_round(context: Context, acme: Node, shop: RelyingParty, session: Session) -> None:
+    code = code_for(context, acme, shop, session)
+    with pytest.raises(GrantRejected):
+        grants.refresh(context, acme, shop, code.replace("mgo_", "mgr_"))
+    first = redeem(context, acme, shop, code).refresh_token
+    with pytest.raises(GrantRejected) as rejected:
+        redeem(context, acme, shop, first.replace("mgr_", "mgo_"))
+    assert rejected.value.reason == "unknown code"
+
+
 def test_app_ends_its_own_grants_only(context: Context, acme: Node, shop: RelyingParty, session: Session) -> None:
     issued = redeem(context, acme, shop, code_for(context, acme, shop, session))
     other, _ = relying_parties.register(context, acme.id, NewRelyingParty("Other", [CALLBACK]))

@@ -86,6 +86,7 @@ class AppGrant(Table):
     nonce = pw.TextField()
     means = pw.TextField()
     epoch = pw.BigIntegerField()
+    app_epoch = pw.BigIntegerField()
     created_at = pw.BigIntegerField()
     expires_at = pw.BigIntegerField()
     ended_at = pw.BigIntegerField(null=True)
