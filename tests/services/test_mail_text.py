@@ -12,6 +12,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 
+from gateway.domain.errors import Refusal
 from gateway.domain.mails import Letter, MailKind
 from gateway.domain.nodes import LANGUAGES, Node
 from gateway.domain.people import Account
@@ -169,3 +170,9 @@ def test_lines_that_everybody_reads_look_right(ada: Account) -> None:
     assert paragraphs[2] == "If it was you, wait until then and try again."
     assert paragraphs[4].startswith("-- \nAcme Ltd sent this mail by itself")
     assert "too many wrong codes" in letter(MailKind.ACCOUNT_LOCKED, ada, path="code").text
+
+
+def test_a_language_that_nothing_is_written_in_cannot_be_set(context: Context, acme: Node) -> None:
+    with pytest.raises(Refusal) as refused:
+        nodes.change_node(context, acme, policies={"language": "tlh"})
+    assert "en or de or fr or es or ja" in str(refused.value.data["rule"])
