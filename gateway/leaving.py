@@ -11,9 +11,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gateway.listening import go_deaf, open_connections, waiting_connections
+from gateway.listening import go_deaf, number_of, open_connections, waiting_connections
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -41,6 +42,15 @@ class Application(Protocol):
         """Answer by `wsgi_app`."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Port:
+    """The port, as it was before anybody could close it."""
+
+    listener: socket.socket
+    number: int
+    inode: int
+
+
 def is_leaving() -> bool:
     """Return whether this process takes no further work: whoever balances the load should go elsewhere."""
     return _leaving.is_set()
@@ -53,26 +63,43 @@ def wait(seconds: float) -> bool:
 
 def obey(app: Application, listener: socket.socket) -> None:
     """Leave when told to; called in the main thread of a process that serves `app`."""
-    port: int = listener.getsockname()[1]
-
-    def leave(number: int, _frame: object) -> None:
-        if not _leaving.is_set():
-            _leaving.set()
-            app.wsgi_app = _LastAnswers(app.wsgi_app)
-            threading.Thread(target=_leave, args=(listener, port, number == CLOSED), name="leaving", daemon=True).start()
-
+    orders, order = os.pipe()
+    os.set_blocking(order, False)
+    signal.set_wakeup_fd(order, warn_on_full_buffer=False)
     for number in (SUCCEEDED, CLOSED):
-        signal.signal(number, leave)
+        signal.signal(number, lambda _number, _frame: None)
+    port = _Port(listener, listener.getsockname()[1], number_of(listener))
+    threading.Thread(target=_follow, args=(app, port, orders), name="orders", daemon=True).start()
 
 
-def _leave(listener: socket.socket, port: int, closes: bool) -> None:  # noqa: FBT001 -- passed on by the thread
+def _follow(app: Application, port: _Port, orders: int) -> None:
+    """Do what signals say, in a thread of its own.
+
+    The interpreter lets the main thread alone act on a signal. One that comes just when that goes to sleep is noticed with the next
+    signal only, and until then the process would not end.
+    """
+    while number := os.read(orders, 1)[0]:
+        if number in {SUCCEEDED, CLOSED}:
+            if not _leaving.is_set():
+                _leaving.set()
+                app.wsgi_app = _LastAnswers(app.wsgi_app)
+                threading.Thread(target=_leave, args=(port, number == CLOSED), name="leaving", daemon=True).start()
+        elif callable(act := signal.getsignal(number)):
+            act(number, None)
+
+
+def _leave(port: _Port, closes: bool) -> None:  # noqa: FBT001 -- passed on by the thread
     until = time.monotonic() + PATIENCE_SECONDS
-    if closes:
-        # Nobody follows: whoever waits to be taken is taken first.
-        time.sleep(_HANDSHAKE_SECONDS)
-        _wait(lambda: waiting_connections(listener) == 0, until)
-    go_deaf(listener)
-    _wait(lambda: open_connections(port) == 0, until)
+    try:
+        if closes:
+            # Nobody follows: whoever waits to be taken is taken first.
+            time.sleep(_HANDSHAKE_SECONDS)
+            _wait(lambda: waiting_connections(port.listener) == 0, until)
+        go_deaf(port.listener, port.inode)
+    except OSError:
+        # Told to end meanwhile: the library closed the port itself.
+        return
+    _wait(lambda: open_connections(port.number) == 0, until)
     # What still runs is ended by the server library, and the main thread then waits for the jobs.
     os.kill(os.getpid(), signal.SIGTERM)
 

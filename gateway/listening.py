@@ -5,6 +5,7 @@ one whoever is left takes them.
 """
 
 import array
+import errno
 import os
 import socket
 import struct
@@ -65,12 +66,19 @@ def waiting_connections(listener: socket.socket) -> int:
     return int(struct.unpack_from("I", known, _QUEUE_AT)[0])
 
 
-def go_deaf(listener: socket.socket) -> None:
+def number_of(listener: socket.socket) -> int:
+    """Return what tells this socket from whatever may get its descriptor when it is closed."""
+    return os.fstat(listener.fileno()).st_ino
+
+
+def go_deaf(listener: socket.socket, number: int) -> None:
     """Take no further connection in this process, and hold the port no longer; other processes go on.
 
     The server library knows no way to stop listening without ending what it serves. It asks for connections by number of descriptor, so
-    that number gets a socket at which nobody knocks.
+    that number gets a socket at which nobody knocks. Raises OSError where the library has closed it meanwhile (`number_of`).
     """
+    if number_of(listener) != number:
+        raise OSError(errno.EBADF, "the port is closed")
     with socket.socket(listener.family, listener.type) as nobody:
         nobody.bind(("::1" if listener.family == socket.AF_INET6 else "127.0.0.1", 0))
         nobody.listen(1)
