@@ -136,6 +136,20 @@ def counterpart(script: str, settings: Mapping[str, object]) -> Iterator[None]:
         process.stderr.close()
 
 
+@contextmanager
+def mailbox(received: Path) -> Iterator[str]:
+    """Run a mail server as a process and return its URL."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.journeys.mailbox", str(received)], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert server.stdout is not None
+    try:
+        yield f"smtp://127.0.0.1:{int(server.stdout.readline())}"
+    finally:
+        end(server)
+        server.stdout.close()
+
+
 def end(process: "subprocess.Popen[Any]") -> None:
     """End a process with all that it started."""
     if process.poll() is None:
