@@ -20,6 +20,7 @@ from gateway.services.context import Context
 from gateway.services.house import House
 from gateway.settings import Settings, SettingsError
 from gateway.wiring import open_house, system_clock
+from tests import databases
 from tests.conftest import Clock
 from tests.logbook import Log, logging_as_before
 
@@ -210,3 +211,41 @@ class TestWhileItServes:
         )
         holder.close()
         assert "locked" in told
+
+    @pytest.mark.postgresql
+    def test_a_server_that_turned_read_only(self, client: FlaskClient, house: House, token: str, clock: Clock) -> None:
+        [(name,)] = house.database.script("SELECT CAST(current_database() AS TEXT)")
+
+        def alter(words: str) -> None:
+            # As it is on a standby: connections that come later may only read.
+            with databases.server().admin() as connection:
+                connection.execute(f"ALTER DATABASE {name} {words}")
+                connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+
+        told = self.refused_and_then_served(
+            client,
+            token,
+            clock,
+            break_it=lambda: alter("SET default_transaction_read_only = on"),
+            mend_it=lambda: alter("RESET default_transaction_read_only"),
+        )
+        assert "read-only" in told
+
+    @pytest.mark.postgresql
+    def test_a_server_that_is_gone_and_comes_back(self, client: FlaskClient, token: str, clock: Clock) -> None:
+        assert self.create(client, token, "before@acme.example")[0] == 201
+
+        def gone() -> None:
+            clock.advance(seconds=2)
+            assert self.create(client, token, "lost@acme.example")[0] == 503
+            answer = client.get("/readyz")
+            assert answer.status_code == 503
+            told = {check["check"]: check["outcome"] for check in answer.get_json()["checks"]}
+            assert (told["database"], "writing" in told) == ("failed", False)
+            assert client.get("/healthz").status_code == 200
+            assert client.get("/metrics", base_url=HERE).status_code == 200
+
+        databases.server().restart(gone)
+        clock.advance(seconds=2)
+        assert self.create(client, token, "lost@acme.example")[0] == 201
+        assert client.get("/readyz").status_code == 200

@@ -60,15 +60,17 @@ class Tenancy:
             self._house.database.end_look()
 
     def _place(self, environ: "WSGIEnvironment", host: str, path: str) -> None:
+        if path in _ANY_HOST:
+            # Of no tenant, and answered while the database is away.
+            environ[HOST_KNOWN] = True
+            return
         metadata = path.startswith(AUTHORIZATION_SERVER_METADATA)
         found = self._find(host, path.removeprefix(AUTHORIZATION_SERVER_METADATA) if metadata else path)
         if found is not None:
             environ[NODE_ID], issuer_path, environ[SLUG] = found
             environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + issuer_path
             environ["PATH_INFO"] = AUTHORIZATION_SERVER_METADATA if metadata else path[len(issuer_path) :]
-        environ[HOST_KNOWN] = (
-            found is not None or host == self._own_host or path in _ANY_HOST or nodes.is_issuer_host(self._house.database, host)
-        )
+        environ[HOST_KNOWN] = found is not None or host == self._own_host or nodes.is_issuer_host(self._house.database, host)
 
     def _find(self, host: str, path: str) -> tuple[NodeId, str, str] | None:
         """Return the node below whose issuer the path lies, that issuer's path, and the node's slug.
