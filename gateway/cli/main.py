@@ -5,6 +5,7 @@ import click
 from gateway.cli import (
     access_explained,
     audit,
+    backup,
     client,
     demo,
     doctor,
@@ -40,6 +41,7 @@ def main() -> None:
 # The way a new installation goes, then the nouns.
 serve.register(main)
 installation.register(main)
+backup.register(main)
 doctor.register(main)
 demo.register(main)
 main.add_command(platform.group)

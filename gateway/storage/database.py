@@ -18,6 +18,7 @@ from gateway.metrics import figures
 from gateway.storage.bell import Bell
 from gateway.storage.tables.machinery import Generation
 from gateway.storage.tables.table import Configuration, Table
+from gateway.storage.transfer import Transfer
 
 Row = tuple[Any, ...]
 Made = TypeVar("Made")
@@ -227,6 +228,10 @@ class Database(ABC):
     @abstractmethod
     def list_faults(self) -> list[str]:
         """Return what the engine finds wrong with the database's own state, a line each; empty if it is sound."""
+
+    @abstractmethod
+    def transfer(self) -> Transfer:
+        """Return how whole tables leave and enter this database: for backups."""
 
     @property
     def holds_transaction(self) -> bool:

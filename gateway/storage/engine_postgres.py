@@ -16,6 +16,8 @@ from gateway import turns
 from gateway.storage.database import Answer, Conflict, Database, DatabaseUnavailable, Duplicate, Place, Row, Statement
 from gateway.storage.postgres_listener import CHANNEL, SEPARATOR, Listener
 from gateway.storage.postgres_pool import Connection, Pool
+from gateway.storage.transfer import Transfer
+from gateway.storage.transfer_postgres import PostgresTransfer
 
 OLDEST = 14
 """The oldest release that is served."""
@@ -111,6 +113,10 @@ class PostgresDatabase(Database):
         """Take back the limits of the open transaction's statements."""
         for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
             self.script(f"SET LOCAL {limit} = 0")
+
+    def transfer(self) -> Transfer:
+        """Return how whole tables leave and enter this database."""
+        return PostgresTransfer(self.pool.connect, self.transaction, lambda: self._thread.writing)
 
     def close(self) -> None:
         """Close every connection that nobody uses, and listen no more."""

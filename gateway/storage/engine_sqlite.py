@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 import peewee as pw
 
 from gateway.storage.database import Database, DatabaseUnavailable, Duplicate, Place, Row, Statement
+from gateway.storage.transfer import Transfer
+from gateway.storage.transfer_sqlite import SqliteTransfer
 from gateway.storage.writer import Writer
 
 _UNAVAILABLE = (pw.OperationalError, pw.DatabaseError, pw.InternalError, sqlite3.DatabaseError)
@@ -78,6 +80,10 @@ class SqliteDatabase(Database):
 
     def take_time(self) -> None:
         """Do nothing: no statement is cut off."""
+
+    def transfer(self) -> Transfer:
+        """Return how whole tables leave and enter this database."""
+        return SqliteTransfer(self.engine.database, self.transaction, lambda: self._thread.writing)
 
     def close(self) -> None:
         """Close this thread's connection, and the writing one until it is wanted again."""
