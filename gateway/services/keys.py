@@ -110,8 +110,13 @@ def _turn(context: Context, node_id: NodeId, alg: SigningAlgorithm) -> str:
 
 def _add(context: Context, node_id: NodeId, alg: SigningAlgorithm, *, active_from: Instant) -> StoredKey:
     key = _new_key(context, node_id, alg, active_from=active_from)
-    keys.insert_key(context.database, key)
-    return key
+    with context.database.transaction():
+        # Somebody else may have made one while this one was made; one is enough.
+        context.database.hold_name("signing key", node_id, alg)
+        first = keys.find_signing_key(context.database, node_id, alg, context.now())
+        if first is None:
+            keys.insert_key(context.database, key)
+    return first or key
 
 
 def _new_key(context: Context, node_id: NodeId, alg: SigningAlgorithm, *, active_from: Instant) -> StoredKey:
