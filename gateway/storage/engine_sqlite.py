@@ -19,7 +19,6 @@ _UNAVAILABLE = (pw.OperationalError, pw.DatabaseError, pw.InternalError, sqlite3
 
 _STATEMENTS_KEPT = 512
 """Prepared statements of a connection: all that the house has."""
-_MAPPED_BYTES = 256 * 1024 * 1024
 _CHECKPOINT_PAGES = 4000
 """Pages of the log after which a commit carries them over: a hot page is then written once for many changes."""
 _FAULTS_SHOWN = 5
@@ -153,9 +152,8 @@ def open_sqlite(path: str) -> SqliteDatabase:
         "journal_mode": "wal",
         "synchronous": "full",
         "foreign_keys": 1,
-        "cache_size": -32_000,
-        # Every commit empties the caches of all other connections; what is mapped is read again without a call for each page.
-        "mmap_size": _MAPPED_BYTES,
+        # Nothing is mapped instead: every commit by another connection tears the whole mapping down, and its pages are found anew.
+        "cache_size": -16_000,
         "wal_autocheckpoint": _CHECKPOINT_PAGES,
     }
     settings: dict[str, Any] = {"pragmas": pragmas, "timeout": 15, "cached_statements": _STATEMENTS_KEPT}
