@@ -36,6 +36,12 @@ def parse_body(unverified_body: bytes, profile: Profile) -> JsonObject:
     return cast(JsonObject, document)
 
 
+def may_name_password(unverified_body: bytes) -> bool:
+    """Return whether the word may be in a body. An escape could spell it without its letters: such a body has to be walked through."""
+    lowered = unverified_body.lower()
+    return b"password" in lowered or b"\\u" in lowered
+
+
 def find_password(body: JsonObject) -> str:
     """Return the password that a body is going to set, the last one it names; empty if it names none.
 
@@ -58,9 +64,7 @@ def masked(unverified_body: bytes, body: JsonObject | None) -> str:
     """Return a body for the log: passwords masked, long ones cut, and nothing of what could not be read."""
     if body is None:
         return ""
-    lowered = unverified_body.lower()
-    # An escape could spell the word without its letters; such a body takes the slow way.
-    if b"password" not in lowered and b"\\u" not in lowered:
+    if not may_name_password(unverified_body):
         return unverified_body.decode()[:LOGGED]
     return json.dumps(_masked(body), ensure_ascii=False, separators=(",", ":"))[:LOGGED]
 

@@ -109,4 +109,4 @@ def _exchange(environ: "WSGIEnvironment") -> Exchange:
 
 
 def _reader(environ: "WSGIEnvironment") -> Callable[[], bytes]:
-    return lambda: requests.read_body(Request(environ), BODY_LIMIT)
+    return lambda: requests.body_of(environ, BODY_LIMIT)

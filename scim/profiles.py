@@ -4,7 +4,7 @@ Connections name a profile; single switches on top of it are `dataclasses.replac
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gateway.domain.patch import PatchPolicy, Unknown
@@ -61,10 +61,12 @@ class Profile:
     password_refused: bool = False
     """Whether a password that breaks a rule is refused rather than dropped and logged (decisions.md 24)."""
 
-    @property
-    def patch_policy(self) -> PatchPolicy:
-        """Return the choices of the PATCH engine that follow from the switches."""
-        return PatchPolicy(
+    patch_policy: PatchPolicy = field(init=False)
+    """The choices of the PATCH engine that follow from the switches."""
+
+    def __post_init__(self) -> None:
+        """Settle what follows from the switches."""
+        policy = PatchPolicy(
             create_unmatched=Rewrite.ELEMENT_CREATED in self.rewrites,
             empty_operations_ok=self.empty_operations_ok,
             remove_value_as_filter=Rewrite.REMOVE_BY_VALUE in self.rewrites,
@@ -72,6 +74,7 @@ class Profile:
             unknown=self.unknown,
             lenient=self.lenient_filters,
         )
+        object.__setattr__(self, "patch_policy", policy)
 
     @property
     def lenient_filters(self) -> bool:

@@ -89,7 +89,7 @@ def _require_place(call: Call) -> None:
 def _write(exchange: Exchange, call: Call, state: State) -> Answer:
     """Answer a write; its log row holds or fails with it (R-214)."""
     body = {} if call.method == "DELETE" else _parsed(exchange, call)
-    password = bodies.find_password(body)
+    password = bodies.find_password(body) if bodies.may_name_password(call.raw) else ""
     # Where a provider is tied its people sign in there, and the password that a directory sends all the same is dropped.
     if password and exchange.connection.provider is None:
         exchange = replace(exchange, hashed={password: credentials.hash_ahead(password)})

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import NoReturn, TypeAlias
 
 from gateway.domain.errors import Refusal
@@ -134,6 +135,10 @@ def parse_path(text: str, *, lenient: bool = False) -> PatchPath:
 
     Raises Refusal `E_Path_Invalid` for a bad path, `E_Filter_Unsupported` for a bad filter inside it (RFC 7644 table 9).
     """
+    return _usual_path(text, lenient=lenient) if len(text) <= _USUAL_LENGTH else _read_path(text, lenient=lenient)
+
+
+def _read_path(text: str, *, lenient: bool) -> PatchPath:
     match = _PATH.match(text)
     if match is None or len(text) > MAX_LENGTH:
         raise Refusal("E_Path_Invalid", data={"value": text[:128]})
@@ -149,6 +154,11 @@ def parse_path(text: str, *, lenient: bool = False) -> PatchPath:
     if tail is None:
         raise Refusal("E_Path_Invalid", data={"value": text[:128]})
     return PatchPath(urn, name, selection, tail.group(1) or "")
+
+
+_USUAL_LENGTH = 128
+"""Characters of paths that are kept with their trees: directories send the same few again and again."""
+_usual_path = lru_cache(maxsize=1024)(_read_path)
 
 
 def parse_attribute_path(text: str) -> AttributePath | None:

@@ -11,7 +11,7 @@ def parse_object(unverified_body: bytes) -> dict[str, object]:
     """
     try:
         text = unverified_body.decode()
-        document = json.loads(text, parse_constant=_refuse_constant)
+        document = _DECODER.decode(text)
     except RecursionError as error:
         raise ValueError("JSON is nested too deeply") from error
     if not isinstance(document, dict):
@@ -26,3 +26,6 @@ def parse_object(unverified_body: bytes) -> dict[str, object]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"JSON holds {name}")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

@@ -80,9 +80,12 @@ class Context:
 
     def record(self, event: Event) -> None:
         """Write an event's audit row in the transaction that is open; it fails or holds with the act (R-214)."""
+        self._record(event, self.new_log_id())
+
+    def _record(self, event: Event, row_id: str) -> None:
         audit.insert_audit(
             self.database,
-            self.new_log_id(),
+            row_id,
             event,
             self.actor,
             at=self.clock(),
@@ -92,9 +95,10 @@ class Context:
         )
 
     def publish(self, event: Event) -> None:
-        """Record an event and put it into the outbox for those outside who follow the changes."""
-        self.record(event)
-        audit.insert_outbox(self.database, self.new_log_id(), event, at=self.clock())
+        """Record an event and put it, under the same id, into the outbox for those outside who follow the changes."""
+        row_id = self.new_log_id()
+        self._record(event, row_id)
+        audit.insert_outbox(self.database, row_id, event, at=self.clock())
 
     def enqueue(self, kind: str, node_id: NodeId, payload: dict[str, object], *, dedupe: str | None = None, lane: str = "") -> None:
         """Queue a job in the transaction that is open; jobs of one lane run few at a time (`storage.jobs.insert_job`)."""

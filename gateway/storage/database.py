@@ -9,7 +9,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import peewee as pw
@@ -29,6 +29,9 @@ _REMEMBERED = 10_000
 
 _ATTEMPTS = 4
 """How often an act is tried that others stand in the way of."""
+
+_JOINED = nullcontext()
+"""The part of a transaction that another one holds: whoever holds that begins and ends it."""
 
 JOBS = "jobs"
 """The topic of jobs that were queued."""
@@ -238,18 +241,18 @@ class Database(ABC):
         """Return whether this thread holds a transaction."""
         return self._thread.writing is not None
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Hold one writing transaction: all or nothing. Inside another it joins that one.
+    def transaction(self) -> AbstractContextManager[None]:
+        """Return the context that holds one writing transaction: all or nothing. Inside another it joins that one.
 
         Others may write meanwhile, but nothing that this one holds: what is read in order to write is read by a `Statement` that holds,
         or held before (`hold`, `hold_name`). On SQLite a transaction holds everything. When it ends, what was written is on the disk.
         Raises Conflict where others stood in the way; `transact` tries again then.
         """
+        return _JOINED if self._thread.writing is not None else self._own_transaction()
+
+    @contextmanager
+    def _own_transaction(self) -> Iterator[None]:
         thread = self._thread
-        if thread.writing is not None:
-            yield
-            return
         thread.acts.clear()
         thread.topics.clear()
         thread.held.clear()
