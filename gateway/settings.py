@@ -10,7 +10,7 @@ from typing import NoReturn
 from urllib.parse import SplitResult, urlsplit
 
 from gateway.domain.mails import parse_mail_server
-from gateway.domain.outbound import OutboundRule, parse_outbound_allow
+from gateway.domain.outbound import DnsServer, OutboundRule, parse_dns_servers, parse_outbound_allow
 
 MINIMUM_KEY_LENGTH = 32
 """Characters of a secret key: fewer cannot hold 128 random bits in any usual spelling."""
@@ -38,6 +38,8 @@ class Settings:
     limits_url: str
     smtp_url: str = field(repr=False)
     outbound_allow: tuple[OutboundRule, ...]
+    dns_servers: tuple[DnsServer, ...]
+    """Where domains are looked up; none: the machine's own servers."""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     metrics_allow: tuple[IPv4Network | IPv6Network, ...]
     """From where `/metrics` is answered."""
@@ -61,6 +63,7 @@ class Settings:
             limits_url=_scheme("MOONGATE_LIMITS_URL", environ.get("MOONGATE_LIMITS_URL", ""), ("valkey", "redis")),
             smtp_url=_smtp_url(environ.get("MOONGATE_SMTP_URL", "")),
             outbound_allow=_outbound_allow(environ.get("MOONGATE_OUTBOUND_ALLOW", "")),
+            dns_servers=_dns_servers(environ.get("MOONGATE_DNS_SERVERS", "")),
             trusted_proxies=_networks("MOONGATE_TRUSTED_PROXIES", environ.get("MOONGATE_TRUSTED_PROXIES", "")),
             metrics_allow=_networks("MOONGATE_METRICS_ALLOW", environ.get("MOONGATE_METRICS_ALLOW") or "127.0.0.0/8,::1/128"),
             log_format=_among("MOONGATE_LOG_FORMAT", environ.get("MOONGATE_LOG_FORMAT", ""), ("", "text", "json")),
@@ -112,6 +115,13 @@ def _outbound_allow(text: str) -> tuple[OutboundRule, ...]:
         return parse_outbound_allow(text)
     except ValueError as error:
         raise SettingsError(f"MOONGATE_OUTBOUND_ALLOW: {error}") from error
+
+
+def _dns_servers(text: str) -> tuple[DnsServer, ...]:
+    try:
+        return parse_dns_servers(text)
+    except ValueError as error:
+        raise SettingsError(f"MOONGATE_DNS_SERVERS {error}") from error
 
 
 def _networks(name: str, text: str) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -2,7 +2,8 @@
 
 import click
 
-from gateway.cli.command import Result, command, context, moment, node_of, tenant_option
+from gateway.cli.command import Result, command, context, house, moment, node_of, tenant_option
+from gateway.outbound.dns import TextRecords
 from gateway.services import domains
 from gateway.services.domains import Claim
 
@@ -24,6 +25,17 @@ def add(*, slug: str, domain: str, kind: str, idp: str, assume_verified: bool) -
     """Claim a domain."""
     act = context()
     return _as_result(domains.add(act, node_of(act, slug), domain, kind=kind, idp=idp, assume_verified=assume_verified))
+
+
+@command(group, "verify")
+@tenant_option
+@click.argument("domain")
+@_kind
+def verify(*, slug: str, domain: str, kind: str) -> Result:
+    """Prove a domain by its TXT record, which `domain add` named."""
+    act = context()
+    lookup = TextRecords(house().settings.dns_servers)
+    return _as_result(domains.verify(act, lookup, node_of(act, slug), domain, kind=kind))
 
 
 @command(group, "list")

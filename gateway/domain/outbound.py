@@ -8,6 +8,7 @@ from gateway.domain.ports import Unreachable
 
 Address = IPv4Address | IPv6Address
 MAX_PORT = 65_535
+_DNS_PORT = 53
 
 
 class Reach(Enum):
@@ -77,6 +78,33 @@ class OutboundPolicy:
     allow: tuple[OutboundRule, ...] = ()
     never: tuple[OutboundRule, ...] = ()
     """Refused in any case: our own database."""
+
+
+@dataclass(frozen=True, slots=True)
+class DnsServer:
+    """One entry of MOONGATE_DNS_SERVERS."""
+
+    address: str
+    port: int
+
+
+def parse_dns_servers(text: str) -> tuple[DnsServer, ...]:
+    """Return the servers of `192.0.2.1,192.0.2.2:5353,[2001:db8::1]:53`. Raises ValueError for anything else."""
+    return tuple(_dns_server(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _dns_server(text: str) -> DnsServer:
+    host, separator, port = text.rpartition(":")
+    if not separator or (":" in host and not host.endswith("]")):
+        host, port = text, str(_DNS_PORT)
+    bracketed = host.startswith("[") and host.endswith("]")
+    try:
+        address = str(ip_address(host[1:-1] if bracketed else host))
+    except ValueError:
+        address = ""
+    if not address or not port.isascii() or not port.isdigit() or not 0 < int(port) <= MAX_PORT:
+        raise ValueError("must be addresses such as 192.0.2.1 or 192.0.2.1:5353, separated by commas")
+    return DnsServer(address, int(port))
 
 
 def parse_outbound_allow(text: str) -> tuple[OutboundRule, ...]:

@@ -1,6 +1,6 @@
 """What services and doors need from the outside, as Protocols; `app.py`, `cli` and `worker` wire the real things (decisions.md 42)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,6 +40,14 @@ class Reply:
         except ValueError as error:
             reason = f"status {self.status} with a body that is no JSON object ({error})"
             raise Unreachable(reason) from error
+
+
+class TextLookup(Protocol):
+    """Questions to the domain name system. Never ask inside a database transaction."""
+
+    def texts(self, name: str) -> Sequence[str]:
+        """Return the TXT records of a domain name, as they are now; empty where there is none. Raises Unreachable."""
+        ...
 
 
 class HttpFetcher(Protocol):

@@ -1,7 +1,7 @@
 """DNS domains of a node: where a name leads at sign-in, what a node hosts, and who may register (decisions.md 2, 8, 20).
 
-A claim is worth something only once it is proved; proved, a domain belongs to one node. Exact names only: a proof for `example.com`
-says nothing about `sub.example.com` (R-141).
+A claim is worth something only once it is proved; proved, a domain belongs to one node. `example.com` says nothing about `sub.example.com`;
+`*.example.com` is a claim of its own to all below, of which whoever proves a name itself has the better one (R-141).
 """
 
 import re
@@ -14,6 +14,8 @@ from publicsuffixlist import PublicSuffixList
 from gateway.domain.audit import Event
 from gateway.domain.errors import Refusal
 from gateway.domain.nodes import Node
+from gateway.domain.ports import TextLookup, Unreachable
+from gateway.domain.public_mail import PUBLIC_MAIL
 from gateway.domain.values import ProviderId, new_token
 from gateway.services.context import Context
 from gateway.storage import identity_providers, nodes
@@ -23,6 +25,7 @@ from gateway.storage.nodes import Domain
 KINDS = ("routing", "hosted", "registration")
 
 _CHALLENGE = "_moongate-challenge"
+_BELOW = "*."
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _LONGEST = 253
 
@@ -38,7 +41,7 @@ class Claim:
     @property
     def txt_name(self) -> str:
         """Where the record stands."""
-        return f"{_CHALLENGE}.{self.domain.name}"
+        return f"{_CHALLENGE}.{self.domain.name.removeprefix(_BELOW)}"
 
     @property
     def txt_value(self) -> str:
@@ -80,12 +83,49 @@ def add(context: Context, node: Node, name: str, *, kind: str = "routing", idp: 
     return Claim(domain, idp)
 
 
+def verify(context: Context, lookup: TextLookup, node: Node, name: str, *, kind: str = "routing") -> Claim:
+    """Prove a claim by the TXT record that only whoever runs the domain can set, looked up now.
+
+    A claim that is proved stays so. Refuses with `E_Domain_Unproved` where the record is not there, and with `E_Domain_Not_Allowed` where
+    another node was faster.
+    """
+    claim = _claim(context, node, name, kind)
+    if claim.domain.verified_at is not None:
+        return claim
+    data = {"domain": claim.domain.name, "txt_name": claim.txt_name, "txt_value": claim.txt_value}
+    try:
+        found = lookup.texts(claim.txt_name)
+    except Unreachable as unreachable:
+        raise Refusal("E_Domain_Unproved", field="domain", data=data, reason=unreachable.reason) from unreachable
+    if claim.txt_value not in {text.strip() for text in found}:
+        raise Refusal("E_Domain_Unproved", field="domain", data=data, reason=f"{len(found)} TXT records there, not this one")
+    with context.database.transaction():
+        # As it is now: it may have been given up, or claimed anew with another text.
+        claim = _claim(context, node, name, kind)
+        if claim.txt_value != data["txt_value"]:
+            raise Refusal("E_Domain_Unproved", field="domain", data=data, reason="claimed anew meanwhile")
+        try:
+            nodes.prove_domain(context.database, claim.domain.id, context.now())
+        except Duplicate as error:
+            raise _owned(claim.domain.name) from error
+        context.publish(Event(node.id, "domain.verified", "domain", claim.domain.id, detail={"domain": claim.domain.name, "kind": kind}))
+    return _claim(context, node, name, kind)
+
+
 def list_domains(context: Context, node: Node) -> Sequence[Claim]:
     """Return a node's domains."""
     keys = {provider.id: provider.key for provider in identity_providers.list_providers(context.database, node.id)}
     return [
         Claim(domain, keys.get(domain.provider, "") if domain.provider else "") for domain in nodes.list_domains(context.database, node.id)
     ]
+
+
+def _claim(context: Context, node: Node, name: str, kind: str) -> Claim:
+    exact = _exact(name)
+    found = next((claim for claim in list_domains(context, node) if (claim.domain.name, claim.domain.kind) == (exact, kind)), None)
+    if found is None:
+        raise Refusal("E_Resource_Not_Found", field="domain", data={"value": name})
+    return found
 
 
 def remove(context: Context, node: Node, name: str, *, kind: str = "routing") -> None:
@@ -99,12 +139,15 @@ def remove(context: Context, node: Node, name: str, *, kind: str = "routing") ->
 
 
 def _require_domain(name: str) -> str:
-    """Return the exact name in its ASCII form, or refuse what is no domain or belongs to everybody."""
+    """Return the name in its ASCII form, or refuse what is no domain, and what belongs to everybody."""
     exact = _exact(name)
-    labels = exact.split(".")
+    apex = exact.removeprefix(_BELOW)
+    labels = apex.split(".")
     if len(exact) > _LONGEST or len(labels) == 1 or not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
         raise Refusal("E_Field_Invalid", field="domain", data={"field": "domain", "rule": "a full domain name such as example.com"})
-    if _suffixes().privatesuffix(exact) is None:
+    if apex in PUBLIC_MAIL:
+        raise Refusal("E_Domain_Not_Allowed", field="domain", data={"domain": exact}, reason="anybody gets a mail address there")
+    if _suffixes().privatesuffix(apex) is None:
         raise Refusal("E_Domain_Not_Allowed", field="domain", data={"domain": exact}, reason="anybody can register names below it")
     return exact
 
@@ -117,8 +160,9 @@ def _suffixes() -> PublicSuffixList:
 
 def _exact(name: str) -> str:
     text = name.strip().rstrip(".").casefold()
+    below, apex = (_BELOW, text.removeprefix(_BELOW)) if text.startswith(_BELOW) else ("", text)
     try:
-        return text.encode("idna").decode()
+        return below + apex.encode("idna").decode()
     except UnicodeError:
         return text
 

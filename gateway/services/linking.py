@@ -113,5 +113,5 @@ def _domain_proved(context: Context, provider: IdentityProvider, email_key: str)
     """Return whether the provider's node proved the address's domain by DNS and trusts the provider for it (decisions.md 12)."""
     if provider.email_trust is not EmailTrust.DOMAINS:
         return False
-    domain = nodes.find_proved_domain(context.database, local_and_domain(email_key)[1], ROUTING)
+    domain = nodes.find_owning_domain(context.database, local_and_domain(email_key)[1], ROUTING)
     return domain is not None and domain.node == provider.node

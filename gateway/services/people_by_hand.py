@@ -175,7 +175,7 @@ def current(context: Context, account: Account) -> Account:
 
 def _find_host(context: Context, node: Node, domain: str) -> Node | None:
     """Return the node that hosts a domain, if it is this one or one above it."""
-    found = nodes.find_proved_domain(context.database, domain.casefold(), HOSTED) if domain else None
+    found = nodes.find_owning_domain(context.database, domain.casefold(), HOSTED) if domain else None
     return next((item for item in nodes.list_chain(context.database, node.id) if found is not None and item.id == found.node), None)
 
 

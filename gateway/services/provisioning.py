@@ -282,7 +282,7 @@ def _with_password(
 def _validated(context: Context, connection: Connection, account: Account) -> Instant | None:
     """Return that an address counts as proved where its domain is DNS-proved by the connection's node or one above it (decisions.md 12)."""
     domain = local_and_domain(account.email)[1]
-    proved = nodes.find_proved_domain(context.database, domain, "routing") if domain else None
+    proved = nodes.find_owning_domain(context.database, domain, "routing") if domain else None
     owned = proved is not None and nodes.is_within(context.database, connection.node, proved.node)
     return context.now() if owned else None
 

@@ -107,7 +107,7 @@ def _route(context: Context, node: Node, sign_in: SignIn, owner: NodeId, provide
 def _find_domain(context: Context, node: Node, name: str) -> Domain | None:
     """Return the proved domain of this name, if it belongs to somebody in sight of `node`."""
     key = comparison_key(name)
-    found = (nodes.find_proved_domain(context.database, key, kind) for kind in _KINDS if key)
+    found = (nodes.find_owning_domain(context.database, key, kind) for kind in _KINDS if key)
     return next((domain for domain in found if domain is not None and _in_sight(context, domain.node, node)), None)
 
 

@@ -97,6 +97,13 @@ _DOMAINS_OF_NODE = Statement(
 _PROVED = Statement(
     DomainTable.select(*_DOMAIN_COLUMNS).where((DomainTable.proved_name == place("name")) & (DomainTable.kind == place("kind")))
 )
+_MOST_PARENTS = 8
+"""Labels up to which names lie below a `*.` domain; deeper ones belong to nobody."""
+_OWNING = Statement(
+    DomainTable.select(*_DOMAIN_COLUMNS).where(
+        DomainTable.proved_name.in_([place(f"name{at}") for at in range(_MOST_PARENTS + 1)]) & (DomainTable.kind == place("kind"))
+    )
+)
 _INSERT_DOMAIN = Statement(DomainTable.insert(places(DomainTable)))
 _PROVE_DOMAIN = Statement(
     DomainTable.update({DomainTable.proved_name: DomainTable.name, DomainTable.verified_at: place("at")}).where(
@@ -210,7 +217,16 @@ def find_domain(database: Database, node_id: NodeId, name: str, kind: str) -> Do
 
 def find_proved_domain(database: Database, name: str, kind: str) -> Domain | None:
     """Return the one claim to a domain that was proved."""
-    return database.remembered(_PROVED, lambda rows: Domain(*rows[0]), name=name, kind=kind)
+    return database.remembered(_PROVED, lambda rows: _domain(rows[0]), name=name, kind=kind)
+
+
+def find_owning_domain(database: Database, name: str, kind: str) -> Domain | None:
+    """Return the proved claim that a domain name falls under: to itself, else the nearest to everything below one of its parents."""
+    labels = name.split(".")
+    parents = [f"*.{'.'.join(labels[at:])}" for at in range(1, len(labels))][-_MOST_PARENTS:]
+    names = [name, *parents, *[""] * (_MOST_PARENTS - len(parents))]
+    asked = {f"name{at}": value for at, value in enumerate(names)}
+    return database.remembered(_OWNING, lambda rows: min(map(_domain, rows), key=lambda found: names.index(found.name)), **asked, kind=kind)
 
 
 def list_domains(database: Database, node_id: NodeId) -> list[Domain]:
@@ -232,6 +248,10 @@ def prove_domain(database: Database, domain_id: str, now: Instant) -> None:
 def delete_domain(database: Database, domain_id: str) -> None:
     """Remove a claim."""
     database.write(_DELETE_DOMAIN, id=domain_id)
+
+
+def _domain(row: Row) -> Domain:
+    return Domain(*row)
 
 
 def _one(rows: list[Row]) -> Node:

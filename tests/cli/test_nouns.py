@@ -1,6 +1,7 @@
 """What each command does, by its results."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from gateway.services.context import Context
 from gateway.services.people import NewPerson
 from gateway.services.relying_parties import NewRelyingParty
 from tests.cli.conftest import Commands
+from tests.outbound.dns_server import dns_server
 
 
 @pytest.fixture
@@ -95,6 +97,16 @@ class TestDomain:
         assert moongate.json("domain", "remove", "--tenant", "acme", "acme.example") == {}
         assert moongate.json("domain", "list", "--tenant", "acme") == []
         assert moongate.refusal("domain", "remove", "--tenant", "acme", "acme.example") == "E_Resource_Not_Found"
+
+    def test_a_domain_is_verified_by_its_record(self, moongate: Commands, acme: Node) -> None:
+        records: dict[str, list[str]] = {}
+        with dns_server(records) as server:
+            house = moongate.house
+            with_dns = Commands(replace(house, settings=replace(house.settings, dns_servers=(server,))))
+            added = with_dns.json("domain", "add", "--tenant", "acme", "acme.example")
+            assert with_dns.refusal("domain", "verify", "--tenant", "acme", "acme.example") == "E_Domain_Unproved"
+            records[added["txt_name"]] = [f'"{added["txt_value"]}"']
+            assert with_dns.json("domain", "verify", "--tenant", "acme", "acme.example")["status"] == "verified"
 
 
 class TestRole:

@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from gateway.domain.outbound import OutboundPolicy, OutboundRule, Reach, classify, parse_outbound_allow, require_dialable
+from gateway.domain.outbound import OutboundPolicy, OutboundRule, Reach, classify, parse_dns_servers, parse_outbound_allow, require_dialable
 from gateway.domain.ports import Unreachable
 
 EVERYTHING = OutboundPolicy(allow=parse_outbound_allow("0.0.0.0/0, ::/0"))
@@ -155,3 +155,22 @@ def test_wrong_entry_is_named_in_one_line(entry: str) -> None:
         parse_outbound_allow(f"10.0.0.0/8,{entry}")
     assert repr(entry) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "servers"),
+    [
+        ("", []),
+        ("192.0.2.1", [("192.0.2.1", 53)]),
+        ("192.0.2.1:5353, 2001:db8::1", [("192.0.2.1", 5353), ("2001:db8::1", 53)]),
+        ("[2001:db8::1]:5353", [("2001:db8::1", 5353)]),
+    ],
+)
+def test_dns_servers_are_read(text: str, servers: list[tuple[str, int]]) -> None:
+    assert [(server.address, server.port) for server in parse_dns_servers(text)] == servers
+
+
+@pytest.mark.parametrize("text", ["dns.example", "192.0.2.1:x", "192.0.2.1:70000", "192.0.2.1:0", "192.0.2", ":53", "[::1"])
+def test_what_is_no_dns_server_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must be addresses"):
+        parse_dns_servers(text)
