@@ -1,8 +1,9 @@
 """Answers to an app by way of the browser: code or error, always with `state` and `iss` (RFC 9207), by redirect or form post."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from flask import Response, render_template, request
 
@@ -16,6 +17,7 @@ from gateway.http import headers, journal, requests
 
 MODES = ("query", "form_post")
 _SEE_OTHER = 303
+_UNQUOTED = re.compile(r"[A-Za-z0-9_.~-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,13 @@ def leading_to_code(destination: Destination, code: str) -> Answer:
 def leading_with(destination: Destination, fields: Mapping[str, str]) -> Answer:
     """Return the redirect that takes fields to the app."""
     separator = "&" if "?" in destination.redirect_uri else "?"
-    return ready.leading_to(f"{destination.redirect_uri}{separator}{urlencode(fields)}", _SEE_OTHER)
+    told = "&".join([f"{name}={_quoted(value)}" for name, value in fields.items()])
+    return ready.leading_to(f"{destination.redirect_uri}{separator}{told}", _SEE_OTHER)
+
+
+def _quoted(value: str) -> str:
+    """Return a value as a query holds it; most are of letters and digits, as codes are."""
+    return value if _UNQUOTED.fullmatch(value) else quote_plus(value)
 
 
 def _whole(destination: Destination, parameters: dict[str, str]) -> dict[str, str]:

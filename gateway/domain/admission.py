@@ -92,6 +92,10 @@ def judge(facts: Facts) -> Verdict:
             trace.append(TraceStep(name, "not reached", {}))
             continue
         finding = check(facts)
+        if finding is PASSED:
+            # Most steps of most chains: each made once.
+            trace.append(_PASSED_STEPS[name])
+            continue
         code, due = finding.code, finding.due
         outcome = "refused" if code else "due" if due else "passed"
         trace.append(TraceStep(name, outcome, finding.detail))
@@ -188,7 +192,7 @@ def _account_type(facts: Facts) -> Finding:
     if account.type is AccountType.HUMAN:
         return PASSED
     suits = facts.client is not None and facts.client.second_factor_unsupported
-    return Finding("" if suits else "E_Service_Account_Interactive")
+    return PASSED if suits else Finding("E_Service_Account_Interactive")
 
 
 def _enabled(facts: Facts) -> Finding:
@@ -205,7 +209,7 @@ def _not_expired(facts: Facts) -> Finding:
 
 def _email_validated(facts: Facts) -> Finding:
     pending = _account(facts).pending_email_validation and not confirms_email(facts)
-    return Finding("E_Email_Not_Validated" if pending else "")
+    return Finding("E_Email_Not_Validated") if pending else PASSED
 
 
 def confirms_email(facts: Facts) -> bool:
@@ -220,7 +224,7 @@ def _activated(facts: Facts) -> Finding:
     """Refuse an invited person, unless the first sign-in by their organisation activates the account (requirements.md section 6)."""
     account = _account(facts)
     by_organisation = facts.means is not None and bool(facts.means.provider)
-    return Finding("" if account.activated_at is not None or by_organisation else "E_Not_Activated")
+    return PASSED if account.activated_at is not None or by_organisation else Finding("E_Not_Activated")
 
 
 def _not_locked(facts: Facts) -> Finding:
@@ -242,7 +246,7 @@ def _entitled(facts: Facts) -> Finding:
 
 def _password_current(facts: Facts) -> Finding:
     due = facts.path is Path.PASSWORD and _account(facts).must_change_password
-    return Finding(due=Step.CHANGE_PASSWORD if due else None)
+    return Finding(due=Step.CHANGE_PASSWORD) if due else PASSED
 
 
 def _second_factor(facts: Facts) -> Finding:
@@ -316,6 +320,7 @@ CHAIN: Sequence[tuple[str, Callable[[Facts], Finding]]] = (
     ("second factor", _second_factor),
 )
 """The order is part of the contract: the first hit is the code people see."""
+_PASSED_STEPS: Mapping[str, TraceStep] = {name: TraceStep(name, "passed", {}) for name, _ in CHAIN}
 
 
 def reached_means(provider: IdentityProvider, assertion: Assertion, now: Instant) -> Means:

@@ -127,5 +127,7 @@ def next_step(sign_in: SignIn) -> Step:
 
 def wants_second_factor(request: AuthorizationRequest, public_url: str) -> bool:
     """Return whether the first `acr` that the app names and we know is the one of two factors: the first is what it likes best."""
+    if not request.acr_values:
+        return False
     known = {f"{public_url}/acr/{level}": level for level in Level}
     return next((known[value] for value in request.acr_values if value in known), None) is Level.MULTI_FACTOR

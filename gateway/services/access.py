@@ -10,7 +10,7 @@ from gateway.domain.people import Account, require_text
 from gateway.domain.relying_party import RelyingParty
 from gateway.domain.values import ClientId, NodeId, RoleId
 from gateway.services.context import Context
-from gateway.storage import access, nodes, people, relying_parties
+from gateway.storage import access, nodes, relying_parties
 from gateway.storage.access import HeldRole, Role
 from gateway.storage.database import Duplicate
 
@@ -76,11 +76,9 @@ def list_places(context: Context, account: Account, client: RelyingParty, *, hom
 
     `home_chain` spares the look at the account's home and those above it, where the caller has them as they are now.
     """
-    held = access.list_held_roles(context.database, account.id, client.client_id)
-    belongs = [account.home]
-    belongs += [item.node for item in people.list_memberships(context.database, account.id) if item.state == "accepted"]
+    held, memberships = access.list_ties(context.database, account.id, client.client_id)
     places = []
-    for node_id in dict.fromkeys(belongs):
+    for node_id in dict.fromkeys((account.home, *memberships)):
         chain = (node_id == account.home and home_chain) or nodes.list_chain(context.database, node_id)
         live = [at for at, node in enumerate(chain[:1]) if node.deleted_at is None]
         # What is switched off is offered to nobody; it stays a place, so that whoever belongs nowhere else learns why.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from gateway.domain.audit import Actor, ActorKind, Channel, Event
 from gateway.domain.errors import Refusal
-from gateway.domain.nodes import Lifetimes, Node
+from gateway.domain.nodes import Lifetimes, Node, chain_epoch
 from gateway.domain.people import Account, may_stay
 from gateway.domain.relying_party import AuthorizationRequest, Grant, RelyingParty, Session
 from gateway.domain.sign_in import Path, wants_second_factor
@@ -20,7 +20,7 @@ from gateway.services import access, admission, nodes, refresh_tokens
 from gateway.services.admission import Admitted, Attempt
 from gateway.services.codes import make_code, open_code
 from gateway.services.context import Context
-from gateway.storage import grants, sessions
+from gateway.storage import grants, relying_parties, sessions
 from gateway.storage import nodes as stored_nodes
 from gateway.storage.audit import Trace
 from gateway.storage.grants import CodeStanding, Standing, StoredRefreshToken
@@ -94,8 +94,8 @@ def find_code(
 
     None otherwise: nothing was written then, and `authorize` is to be asked.
     """
-    attempt = _attempt_to_authorize(context, node, client, request, signed_in.session, tenant=request.tenant)
-    found = admission.find_admitted(context, replace(attempt, signed_in=signed_in))
+    attempt = _attempt_to_authorize(context, node, client, request, signed_in.session, tenant=request.tenant, signed_in=signed_in)
+    found = admission.find_admitted(context, attempt)
     return (make_code(context, client, request, signed_in.session, found[0]), found[1]) if found is not None else None
 
 
@@ -161,14 +161,29 @@ def revoke(context: Context, client: RelyingParty, grant: Grant) -> None:
 
 def find_live(context: Context, node_id: NodeId, grant_id: str) -> tuple[Grant, Account] | None:
     """Return a grant of this issuer that is alive, with its account; None when anything ended it (openid.md 36)."""
-    standing = grants.find_standing(context.database, GrantId(grant_id))
-    if standing is None or standing.grant.node != node_id or not _alive(standing):
+    found = grants.find_granted(context.database, GrantId(grant_id))
+    if found is None:
         return None
-    return (standing.grant, standing.account) if standing.app_open and may_stay(standing.account, context.now()) else None
+    grant, account = found
+    if grant.node != node_id or grant.ended_at is not None or not may_stay(account, context.now()):
+        return None
+    # Asked of the configuration, which is kept in memory: every app asks this for every call of its people.
+    party = relying_parties.find_relying_party(context.database, grant.node, grant.client_id)
+    if party is None or party.disabled_at is not None or party.epoch != grant.app_epoch:
+        return None
+    chains = (stored_nodes.list_chain(context.database, place) for place in (account.home, grant.node, grant.acting))
+    return found if sum(map(chain_epoch, chains)) == grant.epoch else None
 
 
 def _attempt_to_authorize(
-    context: Context, node: Node, client: RelyingParty, request: AuthorizationRequest, session: Session, *, tenant: str
+    context: Context,
+    node: Node,
+    client: RelyingParty,
+    request: AuthorizationRequest,
+    session: Session,
+    *,
+    tenant: str,
+    signed_in: SignedIn | None = None,
 ) -> Attempt:
     silent = "none" in request.prompt
     return Attempt(
@@ -181,6 +196,7 @@ def _attempt_to_authorize(
         preferred=grants.find_last_acting(context.database, session.sid, client.client_id) if silent else None,
         may_ask=not silent,
         step_up=wants_second_factor(request, context.urls.public_url),
+        signed_in=signed_in,
     )
 
 

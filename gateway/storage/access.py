@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+import peewee as pw
+
 from gateway.domain.values import AccountId, ClientId, Instant, NodeId, RoleId, comparison_key
-from gateway.storage.database import Database, Statement, place, places
+from gateway.storage.database import Database, Row, Statement, place, places
 from gateway.storage.tables.apps import RelyingParty
 from gateway.storage.tables.nodes import NodeAncestry
+from gateway.storage.tables.people import Membership, RoleApp, RoleAssignment
 from gateway.storage.tables.people import Role as RoleTable
-from gateway.storage.tables.people import RoleApp, RoleAssignment
 
 _COLUMNS = (
     RoleTable.id,
@@ -32,6 +34,15 @@ _UNASSIGN = Statement(
     )
 )
 _ASSIGNED = Statement(RoleAssignment.select(RoleAssignment.role, RoleAssignment.node).where(RoleAssignment.account == place("account")))
+_TIES = Statement(
+    RoleAssignment.select(RoleAssignment.role, RoleAssignment.node, pw.SQL("0"))
+    .where(RoleAssignment.account == place("account"))
+    .union_all(
+        Membership.select(pw.SQL("''"), Membership.node, Membership.created_at).where(
+            (Membership.account == place("account")) & (Membership.state == "accepted")
+        )
+    )
+)
 _BY_ID = Statement(RoleTable.select(*_COLUMNS).where(RoleTable.id == place("id")))
 _ROLE_FREE = Statement(
     RelyingParty.select(RelyingParty.client_id)
@@ -131,7 +142,23 @@ def unassign_role(database: Database, account_id: AccountId, role_id: RoleId, no
 def list_held_roles(database: Database, account_id: AccountId, client_id: str) -> list[HeldRole]:
     """Return the roles an account holds anywhere, each with whether it grants the app."""
     held = [_held(database, role_id, node, client_id) for role_id, node in database.rows(_ASSIGNED, account=account_id)]
-    return sorted(held, key=lambda role: role.name)
+    return sorted(held, key=_name_of)
+
+
+def list_ties(database: Database, account_id: AccountId, client_id: str) -> tuple[list[HeldRole], list[NodeId]]:
+    """Return the same roles, and the nodes that an account belongs to by accepted membership, the eldest first; by one statement."""
+    rows = database.rows(_TIES, account=account_id)
+    held = [_held(database, role_id, node, client_id) for role_id, node, _ in rows if role_id]
+    memberships = sorted((row for row in rows if not row[0]), key=_age_of)
+    return sorted(held, key=_name_of), [row[1] for row in memberships]
+
+
+def _name_of(role: HeldRole) -> str:
+    return role.name
+
+
+def _age_of(row: Row) -> int:
+    return int(row[2])
 
 
 def _held(database: Database, role_id: RoleId, node: NodeId, client_id: str) -> HeldRole:

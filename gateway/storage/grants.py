@@ -104,6 +104,11 @@ _CODE_STANDING = Statement(
     # Whoever ends the session waits until the grant is there, and then ends that too and tells its app.
     hold=True,
 )
+_GRANTED = Statement(
+    AppGrant.select(*_COLUMNS, *ACCOUNT_COLUMNS)
+    .join_from(AppGrant, AccountTable, on=(AccountTable.id == AppGrant.account))
+    .where(AppGrant.id == place("id"))
+)
 _INSERT = Statement(AppGrant.insert(places(AppGrant)).on_conflict_ignore())
 _LAST_ACTING = Statement(
     AppGrant.select(AppGrant.acting)
@@ -212,6 +217,13 @@ def find_standing(database: Database, grant_id: GrantId) -> Standing | None:
     *epochs, app_open = row[own : own + 4]
     # A node that is gone has no epoch, and counts for nothing.
     return Standing(_grant(row[:own]), account_of(row[own + 4 :]), epoch=sum(epoch or 0 for epoch in epochs), app_open=bool(app_open))
+
+
+def find_granted(database: Database, grant_id: GrantId) -> tuple[Grant, Account] | None:
+    """Return a grant, ended ones too, with its account as it is now; None without either. Whether it lives is for the caller to find."""
+    row = database.row(_GRANTED, id=grant_id)
+    own = len(_COLUMNS)
+    return (_grant(row[:own]), account_of(row[own:])) if row is not None else None
 
 
 def find_last_acting(database: Database, session: SessionId, client_id: ClientId) -> NodeId | None:

@@ -4,15 +4,18 @@ Never hand PEM or JWK text to a signing call: reading a private RSA key takes ab
 by ES256.
 """
 
+import base64
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, cast
 
+import orjson
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
-from jose import jwk, jws
+from jose import jwk
 from jose.backends.base import Key
 
 SigningAlgorithm = Literal["RS256", "ES256"]
@@ -60,7 +63,9 @@ def public_jwk(key: SigningKey) -> dict[str, str]:
 
 def sign(claims: Mapping[str, object], key: SigningKey, *, typ: str) -> str:
     """Return a compact JWS over `claims`; its header holds `alg`, `kid` and `typ` (`JWT`, `at+jwt`, `logout+jwt`: RFC 8725 §3.11)."""
-    return jws.sign(dict(claims), key.private, headers={"kid": key.kid, "typ": typ}, algorithm=key.alg)
+    header = _header(key.alg, key.kid, typ)
+    said = f"{header}.{_encoded(orjson.dumps(claims))}"
+    return f"{said}.{_encoded(key.private.sign(said.encode()))}"
 
 
 class KeyCache:
@@ -86,6 +91,16 @@ class KeyCache:
             while len(self._keys) > self._capacity:
                 self._keys.popitem(last=False)
         return key
+
+
+@lru_cache(maxsize=4096)
+def _header(alg: str, kid: str, typ: str) -> str:
+    """Return the first part of every token that a key signs as one kind: `jws.sign` of python-jose would write it anew each time."""
+    return _encoded(orjson.dumps({"alg": alg, "kid": kid, "typ": typ}))
+
+
+def _encoded(octets: bytes) -> str:
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
 
 
 def _construct(key: object, alg: SigningAlgorithm) -> Key:

@@ -1,10 +1,13 @@
 """The door in front of Flask: a whole sign-on passes it without Flask, and what is unusual is answered as ever."""
 
+import random
 from collections.abc import Callable
+from urllib.parse import parse_qsl
 
 import pytest
 from flask import Flask
 
+from federation.downstream.asked import pairs_of
 from gateway.domain.people import Account
 from gateway.http import endpoints
 from gateway.services import people, relying_parties
@@ -109,3 +112,13 @@ def test_what_waits_is_written_once_it_waited_for_a_second_or_is_very_much(clock
     assert written == list(range(1, 1001))
     waiting.write_all(written.extend)
     assert len(written) == 1000
+
+
+_PIECES = ("a", "code", "é", "=", "&", "+", "%20", "%2B", "%", "%zz", "%C3%A9", "%ff", ";", "&&", "==", " ", "#", "%00", "resource")
+
+
+def test_parameters_are_parsed_as_the_library_parses_them() -> None:
+    pick = random.Random(7)
+    for _ in range(3000):
+        text = "".join(pick.choices(_PIECES, k=pick.randrange(12)))
+        assert list(pairs_of(text)) == parse_qsl(text, errors="werkzeug.url_quote"), text
