@@ -8,30 +8,12 @@ from typing import Any
 import peewee as pw
 
 from gateway.domain.values import Instant, NodeId
+from gateway.storage import job_queue
 from gateway.storage.database import JOBS, Database, Row, Statement, place, places
+from gateway.storage.job_queue import ABANDONED, READY
 from gateway.storage.tables.machinery import Job as JobTable
 
 _INSERT = Statement(JobTable.insert(places(JobTable)).on_conflict_ignore())
-_IS_DUE = ((JobTable.state == "ready") & (JobTable.run_at <= place("now"))) | (
-    (JobTable.state == "running") & (JobTable.lease_until <= place("now"))
-)
-_ANY_DUE = Statement(JobTable.select(JobTable.id).where(_IS_DUE).limit(1))
-_RANKED = (
-    JobTable.select(
-        JobTable.id,
-        JobTable.lane,
-        JobTable.run_at,
-        pw.fn.ROW_NUMBER().over(partition_by=[JobTable.lane], order_by=[JobTable.run_at, JobTable.id]).alias("rank"),
-    )
-    .where(_IS_DUE)
-    .alias("ranked")
-)
-_CANDIDATES = Statement(
-    pw.Select([_RANKED], [_RANKED.c.id, _RANKED.c.lane])
-    .where((_RANKED.c.rank <= place("per_lane")) | (_RANKED.c.lane == ""))
-    .order_by(_RANKED.c.run_at, _RANKED.c.id)
-    .limit(place("limit"))
-)
 _CLAIM = Statement(
     JobTable.update(
         {
@@ -41,7 +23,7 @@ _CLAIM = Statement(
             JobTable.attempts: JobTable.attempts + 1,
         }
     )
-    .where((JobTable.id == place("id")) & _IS_DUE)
+    .where((JobTable.id == place("id")) & (READY | ABANDONED))
     .returning(JobTable.id, JobTable.kind, JobTable.node, JobTable.payload, JobTable.attempts, JobTable.lane, JobTable.correlation_id)
 )
 _MINE = (JobTable.id == place("id")) & (JobTable.owner == place("owner")) & (JobTable.state == "running")
@@ -156,7 +138,7 @@ def claim_jobs(
     `busy` counts the jobs of each lane that run in this process already.
     """
     # Most looks find nothing; they take no write lock.
-    if limit <= 0 or database.row(_ANY_DUE, now=now) is None:
+    if limit <= 0 or not job_queue.is_any_due(database, now):
         return []
     taken = dict(busy)
     claimed: list[Job] = []
@@ -165,15 +147,17 @@ def claim_jobs(
         # Where another process was faster with all that was seen, what is left by now is looked at at once.
         while lost and not claimed:
             lost = False
-            for job_id, lane in database.rows(_CANDIDATES, now=now, per_lane=per_lane, limit=limit + per_lane * len(busy)):
-                if len(claimed) == limit or (lane and taken.get(lane, 0) >= per_lane):
+            for job_id, lane in job_queue.next_jobs(database, now, taken, limit=limit, per_lane=per_lane):
+                if lane and taken.get(lane, 0) >= per_lane:
                     continue
                 row = database.row(_CLAIM, id=job_id, owner=owner, now=now, lease_until=lease_until)
                 if row is None:
                     lost = True
-                else:
-                    taken[lane] = taken.get(lane, 0) + 1
-                    claimed.append(Job(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5], row[6]))
+                    continue
+                taken[lane] = taken.get(lane, 0) + 1
+                claimed.append(Job(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5], row[6]))
+                if len(claimed) == limit:
+                    break
     return claimed
 
 
