@@ -35,7 +35,7 @@ class Settings:
     """Pattern with `{slug}` for issuers of new nodes."""
     secret_keys: tuple[str, ...] = field(repr=False)
     """Newest first; empty: kept in the home."""
-    limits_url: str
+    limits_url: str = field(repr=False)
     smtp_url: str = field(repr=False)
     outbound_allow: tuple[OutboundRule, ...]
     dns_servers: tuple[DnsServer, ...]

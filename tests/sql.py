@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -67,6 +68,16 @@ def plan_of(database: Database, sql: str) -> list[str]:
         # Of a table with few rows the engine would read all, and rightly.
         database.script("SET LOCAL enable_seqscan = off")
         return [str(row[0]) for row in database.script(f"EXPLAIN {sql}")]
+
+
+def everything(database: Database) -> str:
+    """Return all that the database holds, as text; on SQLite the file as it is, with what was deleted in it."""
+    if isinstance(database, SqliteDatabase):
+        database.script("PRAGMA wal_checkpoint(TRUNCATE)")
+        return Path(database.engine.database).read_bytes().decode("latin-1")
+    kinds = [*Table.__subclasses__(), *Configuration.__subclasses__()]
+    names = [kind._meta.table_name for kind in kinds if kind is not Configuration]
+    return "\n".join(str(database.script(f'SELECT * FROM "{name}"')) for name in names)  # noqa: S608 -- names of our own tables
 
 
 def table_of(name: str) -> type[Table]:

@@ -26,7 +26,8 @@ WRONG = [
     ("MOONGATE_TENANT_URL", "{slug}"),
     ("MOONGATE_DATABASE_URL", "/var/lib/moongate.db"),
     ("MOONGATE_DATABASE_URL", "sqlite:///"),
-    ("MOONGATE_DATABASE_URL", "postgresql://moongate:secret@localhost/moongate"),
+    ("MOONGATE_DATABASE_URL", "mysql://moongate:secret@localhost/moongate"),
+    ("MOONGATE_DATABASE_URL", "postgresql://moongate:secret@localhost:port/moongate"),
     ("MOONGATE_SECRET_KEYS", "secret"),
     ("MOONGATE_SECRET_KEYS", "k" * 32 + ",secret"),
     ("MOONGATE_LIMITS_URL", "http://localhost/secret"),
@@ -35,6 +36,9 @@ WRONG = [
     ("MOONGATE_OUTBOUND_ALLOW", "everywhere"),
     ("MOONGATE_TRUSTED_PROXIES", "10.0.0.0/8,secret"),
     ("MOONGATE_LOG_FORMAT", "secret"),
+    ("MOONGATE_DNS_SERVERS", "192.0.2.1,secret"),
+    ("MOONGATE_DNS_SERVERS", "192.0.2.1:0"),
+    ("MOONGATE_DNS_SERVERS", "dns.secret.example"),
 ]
 
 
@@ -74,6 +78,24 @@ def test_what_is_given_is_taken() -> None:
     assert settings.tenant_url == "https://{slug}.id.example.com"
     assert settings.secret_keys == ("n" * 40, "o" * 40)
     assert settings.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+
+
+def test_a_server_of_postgresql_demands_keys_that_every_process_has() -> None:
+    url = "postgresql://moongate:secret@db.example/moongate"
+    with pytest.raises(SettingsError, match=r"^MOONGATE_SECRET_KEYS") as stopped:
+        Settings.from_env({"MOONGATE_DATABASE_URL": url})
+    assert "\n" not in str(stopped.value)
+    settings = Settings.from_env({"MOONGATE_DATABASE_URL": url, "MOONGATE_SECRET_KEYS": "k" * 64})
+    assert settings.database_url == url
+
+
+def test_no_setting_shows_a_secret_by_accident() -> None:
+    url = "postgresql://moongate:hush@db.example/moongate"
+    shown = repr(
+        Settings.from_env({"MOONGATE_DATABASE_URL": url, "MOONGATE_SECRET_KEYS": "k" * 64, "MOONGATE_SMTP_URL": "smtps://u:hush@h"})
+    )
+    assert "hush" not in shown
+    assert "kkk" not in shown
 
 
 def test_issuers_follow_the_public_url_unless_they_have_a_pattern_of_their_own() -> None:
@@ -119,6 +141,7 @@ class TestOpening:
             open_house(settings_for(tmp_path, MOONGATE_SECRET_KEYS="b" * 64))
         open_house(settings_for(tmp_path, MOONGATE_SECRET_KEYS=f"{'b' * 64},{'a' * 64}")).database.close()
 
+    @pytest.mark.sqlite
     def test_a_home_that_cannot_be_made_is_told(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         with pytest.raises(SettingsError, match="MOONGATE_HOME"):

@@ -138,7 +138,7 @@ class PostgresDatabase(Database):
 
     def _run_many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
         compiled = self._compiled.get(statement) or self._parsed(statement)
-        bound = [[values[part] if part.__class__ is Place else part for part in compiled.layout] for values in rows]
+        bound = [_cleaned([values[part] if part.__class__ is Place else part for part in compiled.layout]) for values in rows]
         with self._translated(), self._thread.writing.cursor() as cursor, turns.aside():
             cursor.executemany(compiled.sql, bound)
             touched = cursor.rowcount
@@ -273,9 +273,12 @@ def _executed(connection: Connection, sql: str, values: Sequence[Any], *, prepar
     except psycopg.DataError as error:
         if error.sqlstate is not None:
             raise
-        # Texts here hold no zero byte, so what is asked for with one is not there; nothing that we keep may have one.
-        cleaned = [value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value for value in values]
-        return connection.execute(sql, cleaned, prepare=prepare)
+        return connection.execute(sql, _cleaned(values), prepare=prepare)
+
+
+def _cleaned(values: Sequence[Any]) -> list[Any]:
+    """Return values without zero bytes: texts here hold none, so what is asked for with one is not there."""
+    return [value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value for value in values]
 
 
 def _rows(connection: Connection, sql: str) -> list[Row]:

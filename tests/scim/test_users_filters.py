@@ -223,6 +223,7 @@ def test_a57_what_no_index_answers_is_tested_on_few_and_refused_for_many(crowd: 
     assert crowd.who('nickName eq "bo" and active eq false') == [BOB]
 
 
+@pytest.mark.sqlite
 def test_equality_drives_from_an_index(crowd: People, house: House) -> None:
     written = {
         'userName eq "a"': "account_login",

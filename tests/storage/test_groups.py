@@ -198,6 +198,7 @@ def test_pages_follow_one_another_without_gap_or_repetition(context: Context, ac
     assert len({seen.group.id for page in pages for seen in page}) == 4
 
 
+@pytest.mark.sqlite
 def test_a_search_by_member_starts_from_the_member(context: Context, acme: Node, sales: dict[str, str]) -> None:
     tree = resolve(parse_filter(f'members[value eq "{sales[ANNA]}"]'), GROUP)
     query = group_search._query(acme.id, ConnectionId(sales["connection"]), tree, [ScimGroup.id])
