@@ -86,7 +86,7 @@ def body_of(environ: "WSGIEnvironment", limit: int) -> bytes:
     announced = environ.get("CONTENT_LENGTH", "")
     if announced.isascii() and announced.isdigit() and len(announced) <= _MOST_DIGITS and int(announced) <= limit:
         return bytes(environ["wsgi.input"].read(int(announced)))
-    return read_body(Request(environ), limit)
+    return read_body(Request(environ, populate_request=False), limit)
 
 
 def read_body(asked: Request, limit: int) -> bytes:

@@ -235,3 +235,9 @@ def test_the_first_refusal_told_is_the_one_that_is_named() -> None:
     journal.tell_refusal(environ, Refusal("E_Invalid_Credentials"))
     journal.tell_error(environ, "invalid_grant")
     assert [told.code for told in environ.values()] == ["E_No_User"]
+
+
+def test_a_form_that_is_refused_unread_is_still_told_by_its_route(client: FlaskClient, acme: Node) -> None:
+    log = Log()
+    client.post("/t/acme/oauth2/authorize", data={"client_id": "x" * 70_000}, base_url=HERE)
+    assert [(line["route"], line["code"]) for line in log.requests] == [("/oauth2/authorize", "E_Body_Too_Large")]
