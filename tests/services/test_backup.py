@@ -52,6 +52,7 @@ def filled(house: House, context: Context, acme: Node, anna: Account, wiki: Rely
     identity_providers.change_provider(context, provider, identity_providers.Changes(client_secret="swordfish"))
     mail.queue(context, anna, next(iter(MailKind)), event="once")
     sign_ins.prove_password(context, acme, begin(context, acme, wiki).sign_in, "anna.berg", PASSWORD)
+    context.database.script(f"INSERT INTO access_code VALUES ('{anna.id}', 'hash', {context.now() + 1000}, NULL)")  # noqa: S608 -- values made here
     sealing.seal_all(house)
     return acme
 
@@ -337,6 +338,13 @@ class TestOtherReleasesAndKeys:
         assert (told.code, told.data["value"]) == ("E_Secret_Key_Missing", context.keyring.newest)
         assert empty(strange.database)
         strange.database.close()
+
+    def test_a_backup_with_which_nobody_could_start_is_refused(self, house: House, context: Context, filled: Node, other: House) -> None:
+        # Made by a process that knew a newer key, before anything was wrapped by it; restored by one that has only the newer.
+        both = dataclasses.replace(context, keyring=KeyRing(("n" * 64, "k" * 64), random.Random(4).randbytes))
+        newest = dataclasses.replace(other, keyring=KeyRing(("n" * 64,), random.Random(4).randbytes))
+        assert refused(lambda: restored(newest, made(both))).code == "E_Secret_Key_Missing"
+        assert empty(other.database)
 
     def test_a_backup_made_under_an_older_key_comes_back_where_that_key_is_still_there(
         self, context: Context, filled: Node, other: House
