@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test verify bench check format browser lock clean
+.PHONY: help demo test verify bench check format browser nginx lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8000
@@ -24,9 +24,11 @@ test: check .venv-iam/stamp browser ## format, lint, types, contracts, tests; at
 	$(call step,tests)
 	@$(BIN)/pytest -n $(WORKERS)
 
-verify: check .venv-iam/stamp browser ## the long run: all of test and whatever takes longer, with branch coverage
+verify: check .venv-iam/stamp browser nginx ## the long run: all of test and whatever takes longer, with branch coverage
 	$(call step,all tests, with coverage)
-	@$(BIN)/pytest -n $(WORKERS) -m '' --cov --cov-report=term --cov-fail-under=85
+	@$(BIN)/pytest -n $(WORKERS) -m 'not load' --cov --cov-report=term --cov-fail-under=85
+	$(call step,load and faults: alone)
+	@$(BIN)/pytest -m load tests/load
 
 bench: .venv/dev.stamp ## benchmark table, as ratios to plain Flask in the same run
 	@$(BIN)/python -m bench
@@ -81,6 +83,13 @@ browser: .venv/dev.stamp
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium; then exit 0; fi; \
 	if $(BIN)/playwright install chromium; then exit 0; fi; \
 	echo 'The journeys need a browser: install the package "chromium" of your system and run this again.' >&2; exit 1
+
+# The load runs behind it.
+nginx:
+	$(call step,nginx)
+	@if PATH="$$PATH:/usr/sbin" command -v nginx; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq nginx-light; then exit 0; fi; \
+	echo 'The load runs behind nginx: install it by your system and run this again.' >&2; exit 1
 
 lock: .venv/dev.stamp ## makes the lock files anew from pyproject.toml; UPGRADE=--upgrade for newer versions
 	@$(BIN)/python $(INSTALL) uv
