@@ -1,5 +1,6 @@
 """One process of the server: loads the gateway, serves at the shared port, and ends with the process that started it."""
 
+import gc
 import importlib
 import os
 import socket
@@ -31,6 +32,7 @@ class Plan:
 
 def serve(plan: Plan, listener: socket.socket, *, lifeline: int, told: int) -> None:
     """Serve until told to leave or to end; writes one byte to `told` when the gateway stands."""
+    gc.enable()
     _end_with(lifeline)
     server = MPServer(
         plan.module,

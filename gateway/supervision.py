@@ -7,6 +7,7 @@ To renew, a trial of the same command first shows whether it would start at all.
 number, the port and the children stay. The new program starts processes of its own and, when all of them are ready, lets the old ones go.
 """
 
+import gc
 import importlib
 import logging
 import multiprocessing
@@ -95,8 +96,10 @@ class Supervisor:
         """Serve until told to end, and return the exit status."""
         for inherited in (self._listener.fileno(), *self._lifeline):
             os.set_inheritable(inherited, False)
-        # Loaded before the first fork: all processes then share it.
+        # Loaded before the first fork: all processes then share it, as long as none touches it to look for garbage there.
+        gc.disable()
         importlib.import_module(self._plan.module)
+        gc.freeze()
         self._take_orders()
         while True:
             self._fill()
