@@ -1,5 +1,6 @@
 """Backups of the whole database, made while everybody works, and restored all or nothing, on either engine (ADR 0018)."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,9 +18,12 @@ from gateway.services.context import Context
 from gateway.services.key_check import KeysMisfit
 from gateway.services.nodes import PLATFORM_SLUG
 from gateway.storage import backup, nodes, schema
+from gateway.storage.database import DatabaseUnavailable
 from gateway.tokens.keyring import UnwrapFailed
 
 _PURPOSE = "backup"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,11 @@ class Summary:
 
 def write_backup(context: Context, file: IO[bytes]) -> Summary:
     """Write everything but what ends at a restore, as it is at one moment. The secret keys are not in it."""
-    _record(context, "backup.made", {})
+    try:
+        _record(context, "backup.made", {})
+    except DatabaseUnavailable as error:
+        # A database that cannot be written, because its disk is full, is one that somebody wants a backup of.
+        _log.warning("a backup is made and no event tells of it", extra={"fields": {"error": str(error)}})
     tables = backup.kept_tables()
     head = {
         "form": archive.FORM,

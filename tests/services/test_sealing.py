@@ -184,6 +184,17 @@ def test_a_head_stays_for_each_hour(house: House, context: Context, acme: Node, 
     assert context.database.script("SELECT COUNT(*) FROM audit_head")[0][0] == 2
 
 
+def test_the_log_gets_a_head_an_hour(house: House, context: Context, acme: Node, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="gateway.services.sealing")
+    for _ in range(4):
+        happen(context, acme)
+        sealing.seal_all(house)
+        clock.advance(seconds=1200)
+    told = [vars(record)["fields"] for record in caplog.records]
+    assert len(told) == 2
+    assert sealing.verify_head(context, told[-1]["statement"]).root == told[-1]["root"]
+
+
 def test_heads_signed_before_a_rotation_still_verify(house: House, context: Context, acme: Node, platform: Node, clock: Clock) -> None:
     sealing.seal_all(house)
     old = sealing.get_head(context).statement

@@ -6,6 +6,8 @@ import random
 import threading
 from pathlib import Path
 
+import pytest
+
 from gateway.domain.nodes import Node
 from gateway.domain.people import Account
 from gateway.domain.relying_party import RelyingParty
@@ -14,8 +16,10 @@ from gateway.services import sign_in as sign_ins
 from gateway.services.audit_verification import verify_trail
 from gateway.services.context import Context
 from gateway.services.house import House
+from gateway.storage import audit as audit_rows
 from gateway.storage import backup as stored
 from gateway.storage import mails
+from gateway.storage.database import DatabaseUnavailable
 from gateway.wiring import open_house
 from tests import databases
 from tests.conftest import Clock, settings_for
@@ -50,6 +54,17 @@ class TestRoundTrip:
         assert (verdict.found, verdict.unsealed) == (0, 0)
         assert verdict.rows > head.size
         assert audit.list_events(again, filled, limit=1)
+
+    def test_a_database_that_cannot_be_written_is_backed_up(
+        self, context: Context, filled: Node, other: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object, **__: object) -> None:
+            raise DatabaseUnavailable("database or disk is full")
+
+        with monkeypatch.context() as fault:
+            fault.setattr(audit_rows, "insert_audit", full)
+            file = made(context)
+        assert not empty(restored(other, file).database)
 
     def test_it_says_what_it_holds(self, context: Context, filled: Node) -> None:
         file = io.BytesIO()
