@@ -10,6 +10,7 @@ from gateway.cli import main
 from gateway.metrics import figures
 from gateway.metrics.families import Kind
 from gateway.services import doctor, readiness
+from gateway.services.doctor import Outside
 from gateway.services.doctor_home import examine_home
 from gateway.services.house import House
 
@@ -34,7 +35,7 @@ def test_every_figure_stands_on_the_page_with_its_labels_and_nothing_else(client
 
 
 def test_every_check_stands_on_the_page(house: House) -> None:
-    checks = [*doctor.examine(house, None), *examine_home(house.settings)]
+    checks = [*doctor.examine(house, Outside()), *examine_home(house.settings)]
     assert {check.check for check in checks if f"`{check.check}`" not in PAGE} == set()
     table = PAGE.split("| check | fails | warns |")[1].split("\n\n")[0]
     assert {check.check for check in readiness.examine(house)} | {"leaving"} == set(re.findall(r"^\| `([a-z ]+)` \|", table, re.MULTILINE))

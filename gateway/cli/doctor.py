@@ -1,5 +1,6 @@
 """`moongate doctor`: what stands in the way, and what to do; it looks even where the house does not open."""
 
+import importlib
 import shutil
 import textwrap
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ import click
 from gateway.cli.command import Failed, find_house, json_option, say, show
 from gateway.domain.checks import Check, Outcome
 from gateway.outbound.mail import SmtpCarrier
-from gateway.services.doctor import examine, failures
+from gateway.services.doctor import Outside, examine, failures
 from gateway.services.doctor_home import examine_home
 from gateway.services.house import House
 from gateway.settings import Settings, SettingsError, settings_of_process
@@ -18,6 +19,7 @@ from gateway.worker import carrier_for
 
 _WORDS = {Outcome.OK: ("ok", "green"), Outcome.WARNING: ("warn", "yellow"), Outcome.FAILED: ("FAIL", "red")}
 _NAME_WIDTH = 14
+_PATIENCE_SECONDS = 1.0
 _LEFT = 4 + 2 + _NAME_WIDTH + 2
 _WIDEST = 120
 
@@ -71,7 +73,23 @@ def _opened(settings: Settings) -> list[Check]:
 
 def _inside(house: House) -> list[Check]:
     carrier = carrier_for(house.settings)
-    return examine(house, carrier.knock if isinstance(carrier, SmtpCarrier) else None)
+    url = house.settings.limits_url
+    return examine(
+        house,
+        Outside(
+            knock=carrier.knock if isinstance(carrier, SmtpCarrier) else None,
+            shared=(lambda: _answers(url)) if url else None,
+        ),
+    )
+
+
+def _answers(url: str) -> bool:
+    """Return whether the shared counter answers; its client is an extra, and loaded only where it is wanted."""
+    try:
+        valkey = importlib.import_module("gateway.outbound.valkey")
+    except ModuleNotFoundError:
+        return False
+    return valkey.Valkey(url, budget_seconds=_PATIENCE_SECONDS).count("doctor", "", 1000) is not None
 
 
 def _as_row(check: Check) -> dict[str, str | None]:

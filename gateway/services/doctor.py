@@ -5,6 +5,7 @@ It changes nothing. Calls to the outside are made here, and outside of any trans
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -31,17 +32,24 @@ _SHOWN = 5
 """Of several that are not well, so many are named."""
 _AT_ONCE = 8
 
-Knock = Callable[[], None]
-"""Sees whether the mail server takes us; raises MailDeferred."""
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What stands beside the house, as ways to try it."""
+
+    knock: Callable[[], None] | None = None
+    """Sees whether the mail server takes us, and raises MailDeferred if not; None where mails become files."""
+    shared: Callable[[], bool] | None = None
+    """Returns whether the counter that machines share answers; None where the database counts."""
 
 
-def examine(house: House, knock: Knock | None) -> list[Check]:
-    """Return every check of an open house; `knock` is None where mails become files."""
+def examine(house: House, outside: Outside) -> list[Check]:
+    """Return every check of an open house."""
     checks = readiness.examine(house)
     if {"database", "schema"} & set(failures(checks)):
         # What stands in tables cannot be looked at.
-        return [*checks, check_public_url(house), check_mail_server(knock)]
-    return [*checks, check_public_url(house), *readiness.looked(house, _LOOKS), check_mail_server(knock)]
+        return [*checks, check_public_url(house), *_beside(outside)]
+    return [*checks, check_public_url(house), *readiness.looked(house, _LOOKS), *_beside(outside)]
 
 
 def check_public_url(house: House) -> Check:
@@ -65,7 +73,16 @@ def check_integrity(house: House) -> Check:
     if faults:
         remedy = "Stop the servers and restore the last good backup."
         return Check("integrity", Outcome.FAILED, "The database is damaged.", reason="; ".join(faults), remedy=remedy)
-    return Check("integrity", Outcome.OK, "The database is sound.")
+    return Check("integrity", Outcome.OK, f"{house.database.describe()} finds it sound.")
+
+
+def check_durability(house: House) -> Check:
+    """Look whether what was acknowledged survives a power cut."""
+    risks = house.database.list_risks()
+    if risks:
+        remedy = "Switch it on again, in the engine's own configuration."
+        return Check("durability", Outcome.WARNING, "A power cut may lose what was acknowledged.", reason=_some(risks), remedy=remedy)
+    return Check("durability", Outcome.OK, "What is acknowledged is on the disk.")
 
 
 def check_platform(house: House) -> Check:
@@ -119,7 +136,17 @@ def check_mails(house: House) -> Check:
     return Check("mails", Outcome.OK, f"{counts.get('queued', 0)} mails are on their way.")
 
 
-def check_mail_server(knock: Knock | None) -> Check:
+def check_limits(shared: Callable[[], bool] | None) -> Check:
+    """Look who counts for all machines."""
+    if shared is None:
+        return Check("limits", Outcome.OK, "The database counts them.")
+    if not shared():
+        remedy = "Start it, or mend MOONGATE_LIMITS_URL."
+        return Check("limits", Outcome.WARNING, "The shared counter does not answer: the database counts meanwhile.", remedy=remedy)
+    return Check("limits", Outcome.OK, "The shared counter answers.")
+
+
+def check_mail_server(knock: Callable[[], None] | None) -> Check:
     """Look whether the mail server takes us."""
     if knock is None:
         remedy = "Set MOONGATE_SMTP_URL."
@@ -171,6 +198,10 @@ def check_providers(house: House) -> Check:
     return Check("providers", Outcome.OK, f"{len(known)} identity providers answer.")
 
 
+def _beside(outside: Outside) -> list[Check]:
+    return [check_limits(outside.shared), check_mail_server(outside.knock)]
+
+
 def _fault_of(house: House, node: Node, provider: IdentityProvider) -> str:
     """Return what is wrong with a provider; empty if nothing is."""
     try:
@@ -192,6 +223,7 @@ def _when(instant: Instant, now: Instant) -> str:
 
 _LOOKS: Mapping[str, readiness.Look] = {
     "integrity": check_integrity,
+    "durability": check_durability,
     "platform": check_platform,
     "worker": check_worker,
     "dead jobs": check_dead_jobs,

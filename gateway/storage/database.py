@@ -236,6 +236,14 @@ class Database(ABC):
     def transfer(self) -> Transfer:
         """Return how whole tables leave and enter this database: for backups."""
 
+    @abstractmethod
+    def describe(self) -> str:
+        """Return the engine's name with its version."""
+
+    @abstractmethod
+    def list_risks(self) -> list[str]:
+        """Return the settings of the engine by which a power cut may lose what was acknowledged; empty if there are none."""
+
     @property
     def holds_transaction(self) -> bool:
         """Return whether this thread holds a transaction."""

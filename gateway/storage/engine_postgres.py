@@ -22,6 +22,9 @@ from gateway.storage.transfer_postgres import PostgresTransfer
 OLDEST = 14
 """The oldest release that is served."""
 
+_SAFE = ("fsync", "full_page_writes", "synchronous_commit")
+"""Settings without which a power cut may lose what was acknowledged."""
+
 _HOLD = "FOR NO KEY UPDATE"
 _HOLD_SHARED = "FOR SHARE"
 """Under both, rows that refer to what is held may still be added."""
@@ -109,6 +112,17 @@ class PostgresDatabase(Database):
         self.require_usable()
         return []
 
+    def describe(self) -> str:
+        """Return name and version."""
+        [(version,)] = self.script("SHOW server_version")
+        return f"{self.name} {version}"
+
+    def list_risks(self) -> list[str]:
+        """Return what of the server's settings is off that must be on."""
+        names = ", ".join(f"'{name}'" for name in _SAFE)
+        off = self.script(f"SELECT CAST(name AS TEXT) FROM pg_settings WHERE name IN ({names}) AND setting = 'off' ORDER BY name")
+        return [f"{name} is off" for (name,) in off]
+
     def take_time(self) -> None:
         """Take back the limits of the open transaction's statements."""
         for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
@@ -179,7 +193,8 @@ class PostgresDatabase(Database):
             with suppress(psycopg.Error):
                 if not connection.closed:
                     connection.execute("ROLLBACK", prepare=False)
-            if getattr(error, "sqlstate", None) == _READ_ONLY:
+            if getattr(error.__cause__, "sqlstate", None) == _READ_ONLY:
+                # Its server may be the one that was the first before; another connection finds the one that is.
                 connection.close()
             raise
         finally:

@@ -22,6 +22,8 @@ _STATEMENTS_KEPT = 512
 _CHECKPOINT_PAGES = 4000
 """Pages of the log after which a commit carries them over: a hot page is then written once for many changes."""
 _FAULTS_SHOWN = 5
+_FULL = 2
+"""Of `synchronous`: a commit is on the disk when it returns."""
 
 
 class SqliteDatabase(Database):
@@ -76,6 +78,15 @@ class SqliteDatabase(Database):
     def list_faults(self) -> list[str]:
         """Return what a quick check of the file finds."""
         return [str(row[0]) for row in self.script(f"PRAGMA quick_check({_FAULTS_SHOWN})") if row[0] != "ok"]
+
+    def describe(self) -> str:
+        """Return name and version."""
+        return f"{self.name} {sqlite3.sqlite_version}"
+
+    def list_risks(self) -> list[str]:
+        """Return how a commit waits for the disk, if it does not."""
+        [(level,)] = self.script("PRAGMA synchronous")
+        return [] if level >= _FULL else [f"synchronous is {level}"]
 
     def take_time(self) -> None:
         """Do nothing: no statement is cut off."""
