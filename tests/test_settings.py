@@ -31,6 +31,7 @@ WRONG = [
     ("MOONGATE_SECRET_KEYS", "secret"),
     ("MOONGATE_SECRET_KEYS", "k" * 32 + ",secret"),
     ("MOONGATE_LIMITS_URL", "http://localhost/secret"),
+    ("MOONGATE_METRICS_ALLOW", "everybody,secret"),
     ("MOONGATE_SMTP_URL", "smtp://user:secret@host:nowhere"),
     ("MOONGATE_SMTP_URL", "imap://user:secret@host"),
     ("MOONGATE_OUTBOUND_ALLOW", "everywhere"),
