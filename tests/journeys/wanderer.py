@@ -26,6 +26,8 @@ class Wanderer:
 
     ports: Sequence[int]
     tls: ssl.SSLContext | None = None
+    source: str = ""
+    """The address to come from; any of this machine's where it is empty."""
     cookies: dict[str, str] = field(default_factory=dict)
     set_cookies: list[str] = field(default_factory=list)
     """As they came, with their attributes."""
@@ -37,10 +39,11 @@ class Wanderer:
         """Ask once; `port` names who answers."""
         parts = urlsplit(url)
         at = port or next(self._next)
+        source = (self.source, 0) if self.source else None
         connection = (
-            HTTPSConnection("localhost", at, timeout=_PATIENCE_SECONDS, context=self.tls)
+            HTTPSConnection("localhost", at, timeout=_PATIENCE_SECONDS, context=self.tls, source_address=source)
             if self.tls
-            else HTTPConnection("localhost", at, timeout=_PATIENCE_SECONDS)
+            else HTTPConnection("localhost", at, timeout=_PATIENCE_SECONDS, source_address=source)
         )
         sent = {"Host": parts.netloc, "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
