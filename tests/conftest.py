@@ -68,6 +68,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not item.get_closest_marker(other)]
 
 
+def pytest_unconfigure() -> None:
+    """End the server that the tests had."""
+    databases.end()
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -98,6 +103,15 @@ def house(settings: Settings, stock: Databases, clock: Clock) -> Iterator[House]
     opened = open_house(settings, clock=clock, entropy=random.Random(1).randbytes, fetcher=NoOutside())
     yield opened
     opened.database.close()
+
+
+@pytest.fixture
+def empty_url(tmp_path: Path) -> str:
+    """The URL of a database in which nothing is."""
+    if not databases.POSTGRES:
+        return f"sqlite:///{tmp_path}/empty.db"
+    server = databases.server()
+    return server.url(server.create())
 
 
 @pytest.fixture

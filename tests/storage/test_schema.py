@@ -5,6 +5,7 @@ import pkgutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from gateway.storage.engines import open_database
 from gateway.storage.tables.table import Configuration, Table
 from gateway.wiring import open_house
 from tests.conftest import settings_for
+from tests.sql import columns_of
 
 PROCESSES = 6
 
@@ -31,8 +33,11 @@ print(schema.migrate(database))
 """
 
 
-def new_database(folder: Path) -> Database:
-    return open_database(f"sqlite:///{folder}/new.db")
+@pytest.fixture
+def database(empty_url: str) -> Iterator[Database]:
+    opened = open_database(empty_url)
+    yield opened
+    opened.close()
 
 
 def test_no_two_migrations_have_the_same_number() -> None:
@@ -40,8 +45,7 @@ def test_no_two_migrations_have_the_same_number() -> None:
     assert len(schema.migrations()) == len(files)
 
 
-def test_a_new_database_gets_every_migration_once(tmp_path: Path) -> None:
-    database = new_database(tmp_path)
+def test_a_new_database_gets_every_migration_once(database: Database) -> None:
     newest = max(schema.migrations())
     assert schema.migrate(database) == newest
     assert schema.migrate(database) == newest
@@ -50,8 +54,7 @@ def test_a_new_database_gets_every_migration_once(tmp_path: Path) -> None:
     assert versions == [(at,) for at in sorted(schema.migrations())]
 
 
-def test_a_failed_migration_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    database = new_database(tmp_path)
+def test_a_failed_migration_leaves_nothing_behind(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = {1: "CREATE TABLE a (b TEXT);\nCREATE TABLE a (b TEXT);\n"}
     monkeypatch.setattr(schema, "migrations", lambda: broken)
     with pytest.raises(DatabaseUnavailable):
@@ -60,8 +63,7 @@ def test_a_failed_migration_leaves_nothing_behind(tmp_path: Path, monkeypatch: p
     assert not database.has_table("schema_version")
 
 
-def test_migrations_that_are_missing_are_added_to_those_that_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    database = new_database(tmp_path)
+def test_migrations_that_are_missing_are_added_to_those_that_ran(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     known = {1: "CREATE TABLE a (b TEXT);\n", 3: "CREATE TABLE d (e TEXT);\n"}
     monkeypatch.setattr(schema, "migrations", lambda: known)
     schema.migrate(database)
@@ -73,10 +75,9 @@ def test_migrations_that_are_missing_are_added_to_those_that_ran(tmp_path: Path,
     assert database.script("SELECT b, c FROM a") == []
 
 
-def test_several_processes_may_migrate_at_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/shared.db"
+def test_several_processes_may_migrate_at_once(empty_url: str) -> None:
     started = [
-        subprocess.Popen([sys.executable, "-c", MIGRATE, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", MIGRATE, empty_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(PROCESSES)
     ]
     for process in started:
@@ -102,6 +103,7 @@ def test_a_database_of_a_newer_release_is_not_opened(tmp_path: Path) -> None:
     assert "\n" not in text
 
 
+@pytest.mark.sqlite
 def test_a_standing_database_opens_without_the_write_lock(tmp_path: Path) -> None:
     settings = settings_for(tmp_path)
     open_house(settings).database.close()
@@ -112,12 +114,10 @@ def test_a_standing_database_opens_without_the_write_lock(tmp_path: Path) -> Non
     writer.close()
 
 
-def test_tables_have_the_columns_their_classes_name(tmp_path: Path) -> None:
-    database = new_database(tmp_path)
+def test_tables_have_the_columns_their_classes_name(database: Database) -> None:
     schema.migrate(database)
     for table in schema_tables():
-        columns = {row[1] for row in database.script(f"PRAGMA table_info({table._meta.table_name})")}
-        assert {field.column_name for field in table._meta.sorted_fields} == columns, table.__name__
+        assert {field.column_name for field in table._meta.sorted_fields} == columns_of(database, table), table.__name__
 
 
 def schema_tables() -> list[type[Table]]:
