@@ -141,12 +141,11 @@ def test_the_load_of_a_company_while_everything_breaks_once(capsys: pytest.Captu
 
 def verdicts_of(load: Load, apps: Apps) -> list[str]:
     """Return whatever is not as it has to be."""
-    found = [*load.ledger.surprises, *load.ledger.unexcused()]
-    found += verdicts.settle(load.cluster, apps, load.gates)
+    found = verdicts.settle(load.cluster, apps, load.gates)
     found += verdicts.lost_people(load.scim(), load.people)
     found += verdicts.lost_mails(load.cluster, load.offices)
     found += verdicts.audit_faults(load.cluster)
-    return found
+    return [*load.ledger.surprises, *load.ledger.unexcused(), *found]
 
 
 def figures(load: Load, apps: Apps, seconds: float) -> list[str]:
