@@ -10,6 +10,7 @@ from authlib.oauth2.rfc6749.grants import BaseGrant
 from federation.downstream import tokens
 from federation.downstream.client import PERSONAL_SCOPES, Client
 from federation.downstream.requests import ProviderRequest
+from federation.downstream.tokens import Signers
 from federation.errors import describe
 from gateway.domain.errors import Refusal
 from gateway.domain.people import Account
@@ -34,9 +35,10 @@ class InvalidTargetError(OAuth2Error):
 class Redeemed(TokenMixin):
     """A code or refresh token that our services took; it answers what authlib asks of either."""
 
-    def __init__(self, issued: Issued) -> None:
-        """Keep what was issued."""
+    def __init__(self, issued: Issued, signers: Signers) -> None:
+        """Keep what was issued, and who signs for it."""
         self.issued = issued
+        self.signers = signers
 
     def get_redirect_uri(self) -> str:
         """Return the redirect URI of the authorization request; it was compared when the code was taken."""
@@ -59,11 +61,12 @@ class CodeGrant(grants.AuthorizationCodeGrant):
 
     def query_authorization_code(self, code: str, client: Any) -> Redeemed | None:  # noqa: ANN401 -- the signature is authlib's
         """Take the code: it, its app, its redirect URI and PKCE are judged in one transaction, so that 20 callers get one answer."""
-        form = self.request.form
+        form, server = self.request.form, self.server
+        signers = tokens.signers_of(server.context, server.node, client.party)
         try:
             issued = granted.redeem_code(
-                self.server.context,
-                self.server.node,
+                server.context,
+                server.node,
                 client.party,
                 code,
                 redirect_uri=form.get("redirect_uri", ""),
@@ -75,7 +78,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):
             return None
         except TargetRejected as error:
             raise InvalidTargetError("This resource was not granted.") from error
-        return Redeemed(issued)
+        return Redeemed(issued, signers)
 
     def authenticate_user(self, authorization_code: Redeemed) -> Account:
         """Return the person; admission let them in when the code was made."""
@@ -83,8 +86,8 @@ class CodeGrant(grants.AuthorizationCodeGrant):
 
     def generate_token(self, *_args: object, **_options: object) -> dict[str, Any]:
         """Return the answer's tokens."""
-        issued = cast(Redeemed, self.request.authorization_code).issued
-        return tokens.issue(self.server.context, self.server.node, self.request.client.party, issued, nonce=issued.grant.nonce)
+        redeemed = cast(Redeemed, self.request.authorization_code)
+        return issue(self, redeemed, nonce=redeemed.issued.grant.nonce)
 
     def save_token(self, token: dict[str, Any]) -> None:
         """Do nothing: access tokens are not stored, and the refresh token was when the code was taken."""
@@ -101,10 +104,12 @@ class RefreshGrant(grants.RefreshTokenGrant):
 
     def authenticate_refresh_token(self, refresh_token: str) -> Redeemed | None:  # type: ignore[override]  # the stubs forget that there may be none
         """Rotate the token, or refuse it."""
+        server = self.server
+        signers = tokens.signers_of(server.context, server.node, self.request.client.party)
         try:
             issued = granted.refresh(
-                self.server.context,
-                self.server.node,
+                server.context,
+                server.node,
                 self.request.client.party,
                 refresh_token,
                 scope=self.request.form.get("scope", "").split(),
@@ -120,7 +125,7 @@ class RefreshGrant(grants.RefreshTokenGrant):
         except Refusal as refusal:
             journal.tell_refusal(self.server.asked.environ, refusal)
             raise InvalidGrantError(describe(refusal, self.server.context.correlation_id)) from refusal
-        return Redeemed(issued)
+        return Redeemed(issued, signers)
 
     def authenticate_user(self, refresh_token: Redeemed) -> Account:
         """Return the person; admission let them in again when the token was rotated."""
@@ -128,7 +133,7 @@ class RefreshGrant(grants.RefreshTokenGrant):
 
     def issue_token(self, user: Account, refresh_token: Any) -> dict[str, Any]:  # noqa: ARG002, ANN401 -- the signature is authlib's
         """Return the answer's tokens; a refreshed ID token holds no nonce (OIDC Core §12.2)."""
-        return tokens.issue(self.server.context, self.server.node, self.request.client.party, refresh_token.issued, nonce="")
+        return issue(self, refresh_token, nonce="")
 
     def save_token(self, token: dict[str, Any]) -> None:
         """Do nothing: access tokens are not stored."""
@@ -188,6 +193,12 @@ class Pkce:
             return
         if method != "S256" or not _CHALLENGE.fullmatch(challenge):
             raise InvalidRequestError("PKCE with code_challenge_method S256 is needed.")
+
+
+def issue(grant: BaseGrant, redeemed: Redeemed, *, nonce: str) -> dict[str, Any]:
+    """Return the answer's tokens for what a grant took."""
+    server, client = grant.server, cast(Client, grant.request.client)
+    return tokens.issue(server.context, server.node, client.party, redeemed.issued, redeemed.signers, nonce=nonce)
 
 
 def one_resource(request: ProviderRequest) -> str:

@@ -1,5 +1,6 @@
 """Making the tokens of an answer: claims from what was granted, signed with the node's keys."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from federation import claims
@@ -12,17 +13,35 @@ from gateway.services import grants, keys
 from gateway.services.context import Context
 from gateway.services.grants import Issued
 from gateway.tokens.digests import at_hash
-from gateway.tokens.signing import sign
+from gateway.tokens.signing import SigningKey, sign
+from gateway.tokens.verification import KeySet, remember_access_token
 
 LONGEST_APP_TOKEN_MS = HOUR_MS
 """For tokens that an app gets for itself (R-172)."""
 ID_TOKEN_TYPE, ACCESS_TOKEN_TYPE = "JWT", "at+jwt"
 
 
-def issue(context: Context, node: Node, client: RelyingParty, issued: Issued, *, nonce: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Signers:
+    """The keys of one answer, and those by which its access token is known again."""
+
+    access_token: SigningKey
+    id_token: SigningKey
+    published: KeySet
+
+
+def signers_of(context: Context, node: Node, client: RelyingParty) -> Signers:
+    """Return the keys that sign for an app now. To be asked before what is granted is stored: a commit makes the next look costly."""
+    access_token = keys.get_signing_key(context, node.id, client.access_token_alg)
+    same = client.id_token_alg == client.access_token_alg
+    id_token = access_token if same else keys.get_signing_key(context, node.id, client.id_token_alg)
+    return Signers(access_token, id_token, keys.verification_keys(context, node.id))
+
+
+def issue(context: Context, node: Node, client: RelyingParty, issued: Issued, signers: Signers, *, nonce: str) -> dict[str, Any]:
     """Return the token answer for a person's grant (RFC 6749 §5.1, OIDC Core §3.1.3.3)."""
     subject = Subject(issued.grant, issued.account, issued.acting, issued.roles)
-    key = keys.get_signing_key(context, node.id, client.access_token_alg)
+    key = signers.access_token
     access_token = sign(
         claims.access_token_claims(
             subject,
@@ -34,6 +53,7 @@ def issue(context: Context, node: Node, client: RelyingParty, issued: Issued, *,
         key,
         typ=ACCESS_TOKEN_TYPE,
     )
+    remember_access_token(access_token, signers.published, kid=key.kid, alg=key.alg)
     answer = _answer(access_token, issued.lifetimes.access_token, issued.scope)
     if issued.refresh_token:
         answer["refresh_token"] = issued.refresh_token
@@ -44,9 +64,7 @@ def issue(context: Context, node: Node, client: RelyingParty, issued: Issued, *,
             nonce=nonce,
             at_hash=at_hash(access_token, client.id_token_alg),
         )
-        if client.id_token_alg != client.access_token_alg:
-            key = keys.get_signing_key(context, node.id, client.id_token_alg)
-        answer["id_token"] = sign(told, key, typ=ID_TOKEN_TYPE)
+        answer["id_token"] = sign(told, signers.id_token, typ=ID_TOKEN_TYPE)
     return answer
 
 

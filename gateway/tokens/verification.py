@@ -95,6 +95,11 @@ class _Signed:
     kid: str | None
 
 
+_MOST_HOLDING = 2048
+_HOLDING: dict[str, tuple[KeySet, _Signed]] = {}
+"""Access tokens of ours whose signature holds, with the keys by which it does. None that fails is kept, so nobody fills it with guesses."""
+
+
 def require_algorithms(names: Iterable[str]) -> frozenset[str]:
     """Return `names` as a set, or raise ValueError where it is empty or holds one that may never be allowed (HS*, none, unknown)."""
     allowed = frozenset(names)
@@ -137,7 +142,7 @@ def verify_access_token(unverified_token: str, expected: Expected, *, now: Insta
 
     `client_id` and `jti` are there too. Says nothing about revocation. Raises TokenRejected.
     """
-    signed = _verify_signature(unverified_token, expected.keys, expected.algorithms, _ACCESS_TOKEN_TYPES)
+    signed = _verify_own_signature(unverified_token, expected.keys, expected.algorithms)
     verified = _verify_registered(signed, expected, now)
     rules.require_expiry(signed.claims, now, leeway=0)
     rules.require_text(signed.claims, "client_id")
@@ -152,7 +157,7 @@ def verify_own_access_token(
 
     Raises TokenRejected.
     """
-    signed = _verify_signature(unverified_token, keys, require_algorithms(algorithms), _ACCESS_TOKEN_TYPES)
+    signed = _verify_own_signature(unverified_token, keys, require_algorithms(algorithms))
     rules.require_issuer(signed.claims, issuer)
     audience = rules.list_audience(signed.claims)
     expires_at = rules.require_expiry(signed.claims, now, leeway=0)
@@ -244,6 +249,31 @@ def _verified(signed: _Signed, *, audience: tuple[str, ...], issued_at: Instant,
         key_id=signed.kid,
         claims=MappingProxyType(dict(signed.claims)),
     )
+
+
+def remember_access_token(token: str, keys: KeySet, *, kid: str, alg: str) -> None:
+    """Know an access token again that was signed just now: these very characters, by a key that is among `keys`.
+
+    Whether a signature holds follows from characters and keys alone, so it is worked out once; all else is asked each time.
+    """
+    if any(key.kid == kid and alg in key.algorithms for key in keys.keys):
+        _remember(token, keys, _Signed(parse_object(_decode(token.split(".")[1])), alg, kid))
+
+
+def _verify_own_signature(unverified_token: str, keys: KeySet, algorithms: frozenset[str]) -> _Signed:
+    known = _HOLDING.get(unverified_token)
+    # Among other keys, or allowed by other algorithms, it is another question.
+    if known is not None and known[0] is keys and known[1].alg in algorithms:
+        return known[1]
+    signed = _verify_signature(unverified_token, keys, algorithms, _ACCESS_TOKEN_TYPES)
+    _remember(unverified_token, keys, signed)
+    return signed
+
+
+def _remember(token: str, keys: KeySet, signed: _Signed) -> None:
+    if len(_HOLDING) >= _MOST_HOLDING:
+        _HOLDING.clear()
+    _HOLDING[token] = (keys, signed)
 
 
 def _verify_signature(unverified_token: str, keys: KeySet, algorithms: frozenset[str], types: frozenset[str | None]) -> _Signed:
