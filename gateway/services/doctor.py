@@ -19,7 +19,7 @@ from gateway.services import readiness
 from gateway.services.house import House
 from gateway.services.identity_providers import fetch_keys, fetch_metadata
 from gateway.services.nodes import PLATFORM_SLUG
-from gateway.storage import condition, identity_providers, mails, routines
+from gateway.storage import condition, identity_providers, routines
 from gateway.storage import nodes as stored_nodes
 
 SOON_MS = 30 * DAY_MS
@@ -127,7 +127,7 @@ def check_dead_jobs(house: House) -> Check:
 
 def check_mails(house: House) -> Check:
     """Look for mails that did not go."""
-    counts = mails.count_mails(house.database)
+    counts = condition.count_unsent_mails(house.database)
     lost = {state: counts[state] for state in ("failed", "bounced", "unconfirmed") if counts.get(state)}
     if lost:
         told = ", ".join(f"{count} {state}" for state, count in lost.items())

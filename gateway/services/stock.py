@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway.domain.values import SECOND_MS
 from gateway.services.house import House
-from gateway.storage import condition, mails
+from gateway.storage import condition
 from gateway.storage.database import DatabaseUnavailable
 
 
@@ -21,7 +21,7 @@ class Stock:
     oldest_seconds: Mapping[str, float]
     """By kind: for how long the oldest job has been due; 0 where none is."""
     mails: Mapping[str, int]
-    """By state."""
+    """By state; those that are sent are not among them."""
 
 
 def take(house: House) -> Stock | None:
@@ -31,7 +31,7 @@ def take(house: House) -> Stock | None:
         condition.read_clock(house.database)
         answered = time.perf_counter() - began
         waiting = condition.list_waiting(house.database)
-        counted = mails.count_mails(house.database)
+        counted = condition.count_unsent_mails(house.database)
     except DatabaseUnavailable:
         return None
     now = house.clock()

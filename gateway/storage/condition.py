@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import peewee as pw
 
+from gateway.domain.mails import MailState
 from gateway.domain.values import Instant, ProviderId
 from gateway.storage.database import Database, Statement, place
 from gateway.storage.tables.federation import IdentityProvider
+from gateway.storage.tables.jobs import Mail
 from gateway.storage.tables.machinery import Audit, Job
 from gateway.storage.tables.nodes import Domain, Installation, Node
 from gateway.storage.tables.provisioning import ScimConnection, ScimToken
@@ -19,10 +21,17 @@ _TRIAL = Statement(Installation.insert({Installation.name: place("name"), Instal
 _END_OF_TRIAL = Statement(Installation.delete().where(Installation.name == place("name")))
 _TRIAL_BYTES = 16 * 1024
 """More than a page of either engine, so that a database without room for one more says so."""
+_NO_CONCERN = frozenset({MailState.SENT, MailState.SKIPPED})
+"""Nearly all mails are in one of these states; counting them would take as long as there are mails."""
 _JOBS = Statement(
     Job.select(Job.kind, Job.state, pw.fn.COUNT(Job.id), pw.fn.MIN(Job.run_at))
     .where(Job.state.in_(["ready", "running", "dead"]))
     .group_by(Job.kind, Job.state)
+)
+_MAILS = Statement(
+    Mail.select(Mail.state, pw.fn.COUNT(Mail.id))
+    .where(Mail.state.in_([state.value for state in MailState if state not in _NO_CONCERN]))
+    .group_by(Mail.state)
 )
 _NEWEST = Statement(Audit.select(Audit.at).order_by(Audit.id.desc()).limit(1))
 _TOKENS = Statement(
@@ -91,6 +100,11 @@ def try_to_write(database: Database, name: str) -> None:
 def list_waiting(database: Database) -> Sequence[Waiting]:
     """Return how many jobs of each kind wait, run, or are dead."""
     return [Waiting(*row) for row in database.rows(_JOBS)]
+
+
+def count_unsent_mails(database: Database) -> dict[str, int]:
+    """Return how many mails are in each state but sent and skipped."""
+    return {row[0]: row[1] for row in database.rows(_MAILS)}
 
 
 def find_newest_event(database: Database) -> Instant | None:

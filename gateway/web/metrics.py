@@ -106,7 +106,10 @@ class _Figures(Collector):
         ages = {kind: float(seconds) for kind, seconds in found.oldest_seconds.items()}
         yield _gauge("moongate_jobs_oldest_seconds", "For how long the oldest job of a kind has been due.", "kind", ages)
         yield _gauge(
-            "moongate_mails", "Mails, by what became of them.", "state", {state: float(count) for state, count in found.mails.items()}
+            "moongate_mails",
+            "Mails that did not go, or not yet, by what became of them.",
+            "state",
+            {state: float(count) for state, count in found.mails.items()},
         )
 
 

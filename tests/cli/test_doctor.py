@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from gateway.domain.mails import MailKind
 from gateway.domain.nodes import Node
-from gateway.services import connections, domains, nodes
+from gateway.services import connections, domains, mail, nodes
 from gateway.services.connections import NewConnection
 from gateway.services.context import Context
 from gateway.services.house import OPERATOR, House
@@ -25,6 +26,7 @@ from gateway.storage import routines
 from gateway.wiring import open_house, system_clock
 from tests.cli.conftest import Commands
 from tests.conftest import Clock, NoOutside, settings_for
+from tests.factors import add_person
 from tests.sign_ins import make_provider
 
 
@@ -126,6 +128,22 @@ def test_a_provider_that_does_not_answer_is_told_and_one_that_publishes_nothing_
     check = checks(Commands(replace(house, fetcher=Provider())))["providers"]
     assert (check["outcome"], check["detail"]) == ("warning", "1 of 2 identity providers do not answer as they should.")
     assert check["reason"].startswith("acme/gone: ")
+
+
+def test_mails_that_did_not_go_are_told_and_those_that_went_are_not(moongate: Commands, context: Context, acme: Node) -> None:
+    mia = add_person(context, acme, "mia")
+    for number in range(3):
+        with context.database.transaction():
+            mail.queue(context, mia, MailKind.FACTOR_ENROLLED, event=f"event {number}")
+    assert checks(moongate)["mails"]["detail"] == f"{queued(context)} mails are on their way."
+    context.database.script("UPDATE mail SET state = 'bounced' WHERE event = 'event 0'")
+    context.database.script("UPDATE mail SET state = 'sent' WHERE event = 'event 1'")
+    assert checks(moongate)["mails"]["detail"] == "Mails did not come, or nobody knows: 1 bounced."
+
+
+def queued(context: Context) -> int:
+    [(count,)] = context.database.script("SELECT COUNT(*) FROM mail WHERE state = 'queued'")
+    return int(count)
 
 
 def test_a_mail_server_that_does_not_answer_fails(house: House) -> None:

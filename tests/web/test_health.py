@@ -7,12 +7,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import leaving
 from gateway.app import build_app
+from gateway.domain.mails import MailKind
 from gateway.domain.nodes import Node
 from gateway.metrics.ledger import LEDGER
+from gateway.services import mail
 from gateway.services.context import Context
 from gateway.services.house import House
 from gateway.wiring import system_clock
 from tests.conftest import Clock, settings_for
+from tests.factors import add_person
 
 HERE = "http://localhost:8000"
 
@@ -103,6 +106,16 @@ class TestMetrics:
         assert figures["moongate_jobs_ready"] == [({"kind": "backchannel_logout"}, 1.0)]
         assert figures["moongate_jobs_oldest_seconds"] == [({"kind": "backchannel_logout"}, 90.0)]
         assert ({"check": "jobs"}, 1.0) in figures["moongate_check"]
+
+    def test_mails_are_told_by_state_but_for_those_that_went(self, client: FlaskClient, context: Context, acme: Node) -> None:
+        mia = add_person(context, acme, "mia")
+        with context.database.transaction():
+            for number in range(3):
+                mail.queue(context, mia, MailKind.FACTOR_ENROLLED, event=f"event {number}")
+        context.database.script("UPDATE mail SET state = 'failed'")
+        context.database.script("UPDATE mail SET state = 'sent' WHERE event = 'event 1'")
+        told = {labels["state"]: value for labels, value in self.figures(client)["moongate_mails"]}
+        assert told.keys() == {"failed"}
 
     def test_the_release_and_the_engine_are_told(self, client: FlaskClient, house: House) -> None:
         [(labels, value)] = self.figures(client)["moongate_build_info"]
