@@ -52,8 +52,8 @@ class _Connection:
     head_end: int = 0
 
 
-def run(address: tuple[str, int], make_client: Callable[[int], Client], *, connections: int, requests: int) -> Measured:
-    """Let the clients send `requests` requests altogether and return what that took.
+def run(address: tuple[str, int], make_client: Callable[[int], Client], *, connections: int, requests: int | None = None) -> Measured:
+    """Let the clients send `requests` requests altogether, or all that they have, and return what that took.
 
     Raises AssertionError from a client that got a wrong answer.
     """
@@ -61,28 +61,39 @@ def run(address: tuple[str, int], make_client: Callable[[int], Client], *, conne
     opened = [_open(address, make_client(number)) for number in range(connections)]
     latencies: list[float] = []
     begun = time.perf_counter()
-    sent = 0
+    sent = waiting = 0
     for connection in opened:
         selector.register(connection.socket, selectors.EVENT_READ, connection)
-        _send(connection, next(connection.client))
-        sent += 1
-    while len(latencies) < requests:
+        first = next(connection.client, None)
+        if first is not None:
+            _send(connection, first)
+            sent, waiting = sent + 1, waiting + 1
+    while waiting:
         for key, _ in selector.select(timeout=30):
             connection = key.data
             reply = _receive(connection)
             if reply is None:
                 continue
             latencies.append(time.perf_counter() - connection.sent_at)
-            request = connection.client.send(reply)
-            if sent < requests:
-                _send(connection, request)
-                sent += 1
+            waiting -= 1
+            following = _following(connection.client, reply)
+            if following is not None and (requests is None or sent < requests):
+                _send(connection, following)
+                sent, waiting = sent + 1, waiting + 1
     seconds = time.perf_counter() - begun
     for connection in opened:
         connection.client.close()
         connection.socket.close()
     selector.close()
     return Measured(len(latencies), seconds, latencies)
+
+
+def _following(client: Client, reply: Reply) -> bytes | None:
+    """Return a client's next request; None when it has no more."""
+    try:
+        return client.send(reply)
+    except StopIteration:
+        return None
 
 
 def request(method: str, path: str, host: str, headers: dict[str, str] | None = None, body: bytes = b"") -> bytes:

@@ -1,12 +1,14 @@
 """Fills a database before it is measured: people as an enterprise directory pushes them, a large group, an app, somebody who signs in."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
+from bench import bulk
+from gateway.domain.connections import Connection
 from gateway.domain.document import PersonFields
 from gateway.domain.groups import AddMembers
-from gateway.domain.nodes import NodeKind
+from gateway.domain.nodes import Node, NodeKind
 from gateway.domain.schema import CORE_USER_URN, ENTERPRISE_URN, JsonObject
 from gateway.http import endpoints
 from gateway.services import connections, credentials, groups, nodes, people, person_views, platform, provisioning, relying_parties
@@ -22,6 +24,8 @@ from gateway.wiring import open_house
 
 PASSWORD = "kettle-orbit-willow-lantern"
 _BATCH = 500
+LARGE_GROUP = 100_000
+"""Members of the group, where there are enough people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Population:
     people: list[str]
     """Ids, in the order of `user_name`."""
     group: str
-    """Id of the group of everybody but the last tenth."""
+    """Id of a large group, which the last tenth is not in."""
     client_id: str
     client_secret: str
     redirect_uri: str
@@ -64,24 +68,26 @@ def person(number: int, name: str = "") -> JsonObject:
     }
 
 
-def populate(home: Path, public_url: str, count: int) -> Population:
-    """Fill a new database in `home` with `count` people and return what clients need."""
-    house = open_house(Settings.from_env({"MOONGATE_HOME": str(home), "MOONGATE_PUBLIC_URL": public_url}))
+def populate(settings: Mapping[str, str], count: int, *, in_bulk: bool = False) -> Population:
+    """Fill a new database with `count` people and return what clients need.
+
+    In bulk, all but one are written to the tables as copies of that one, in a hundredth of the time.
+    """
+    house = open_house(Settings.from_env(settings))
     context = house.context(OPERATOR)
     root = platform.found(context, login="admin", email="admin@moongate.example").node
     acme = nodes.create_node(context, root.id, NewNode("acme", "Acme Ltd", NodeKind.CUSTOMER))
     issued = connections.create_connection(context, acme, NewConnection(name="Directory"))
     # The load comes through one connection, faster than any directory sends.
     connections.change_connection(context, acme, issued.connection, replace(issued.connection, rate=1_000_000))
-    reader = person_views.Reader(context, issued.connection, acme.issuer + endpoints.SCIM)
-    ids: list[str] = []
-    for start in range(0, count, _BATCH):
-        with context.database.transaction():
-            numbers = range(start, min(start + _BATCH, count))
-            made = [provisioning.create_provisioned(context, issued.connection, acme, person(number)).account.id for number in numbers]
-            ids += [person_views.get_written(reader, account).id for account in made]
-    wanted = Wanted("Everybody", None, (AddMembers(tuple(ids[: count - count // 10])),))
+    ids = _people(context, issued.connection, acme, range(bulk.PATTERN, bulk.PATTERN + 1) if in_bulk else range(count))
+    if in_bulk:
+        ids = bulk.copy_person(context.database, settings["MOONGATE_DATABASE_URL"], acme, ids[0], count)
+    members = ids[: min(count - count // 10, LARGE_GROUP)]
+    wanted = Wanted("Everybody", None, (AddMembers(tuple(members[:1] if in_bulk else members)),))
     group = groups.create_group(context, acme, wanted, connection=issued.connection).seen.group
+    if in_bulk:
+        bulk.copy_member(context.database, settings["MOONGATE_DATABASE_URL"], members)
     redirect_uri = "http://localhost:9/callback"
     app, secret = relying_parties.register(
         context, acme.id, NewRelyingParty(name="App", redirect_uris=[redirect_uri], roleless=True, id_token_alg="ES256")
@@ -89,6 +95,18 @@ def populate(home: Path, public_url: str, count: int) -> Population:
     login = _somebody_local(context, acme.slug)
     house.database.close()
     return Population(acme.issuer, issued.secret, ids, group.id, app.client_id, secret, redirect_uri, login)
+
+
+def _people(context: Context, connection: Connection, node: Node, numbers: Sequence[int]) -> list[str]:
+    """Provision people and return their ids."""
+    reader = person_views.Reader(context, connection, node.issuer + endpoints.SCIM)
+    ids: list[str] = []
+    for start in range(0, len(numbers), _BATCH):
+        with context.database.transaction():
+            part = numbers[start : start + _BATCH]
+            made = [provisioning.create_provisioned(context, connection, node, person(number)).account.id for number in part]
+            ids += [person_views.get_written(reader, account).id for account in made]
+    return ids
 
 
 def _somebody_local(context: Context, slug: str) -> str:

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +31,12 @@ class Server:
         return sum(_processor_seconds(pid) for pid in (self.pid, *_children(self.pid)))
 
     def resident_megabytes(self) -> float:
-        """Return the memory of the server's largest worker."""
-        return max(_resident_megabytes(pid) for pid in (self.pid, *_children(self.pid)))
+        """Return the memory of the server's largest process."""
+        return max(_megabytes(pid, "VmRSS") for pid in (self.pid, *_children(self.pid)))
+
+    def peak_megabytes(self) -> float:
+        """Return the most memory that one of the server's present processes ever had."""
+        return max(_megabytes(pid, "VmHWM") for pid in (self.pid, *_children(self.pid)))
 
 
 def free_port() -> int:
@@ -55,11 +59,10 @@ def plain_flask(threads: int) -> Iterator[Server]:
 
 
 @contextmanager
-def gateway(home: Path, port: int) -> Iterator[Server]:
-    """Serve the gateway of a filled home as `moongate serve` does, with one worker."""
-    environment = {**os.environ, "MOONGATE_HOME": str(home), "MOONGATE_PUBLIC_URL": f"http://localhost:{port}"}
-    command = [sys.executable, "-m", "gateway", "serve", "--port", str(port), "--workers", "1"]
-    with _running(command, port, environment) as server:
+def gateway(settings: Mapping[str, str], port: int, *, workers: int = 1, jobs: bool = True) -> Iterator[Server]:
+    """Serve the gateway of a filled database as `moongate serve` does; without `jobs` nobody does any."""
+    command = [sys.executable, "-m", "gateway", "serve", "--port", str(port), "--workers", str(workers), *([] if jobs else ["--no-worker"])]
+    with _running(command, port, {**os.environ, **settings}) as server:
         yield server
 
 
@@ -96,8 +99,8 @@ def _processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def _resident_megabytes(pid: int) -> float:
+def _megabytes(pid: int, kind: str) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(f"{kind}:"):
             return int(line.split()[1]) / 1024
     return 0.0
