@@ -70,9 +70,33 @@ class Settings:
         )
 
 
+_from_file: dict[str, str] = {}
+"""What a file says beside the environment (`read_file`)."""
+
+
 def settings_of_process() -> Settings:
     """Return the settings of this process. Raises SettingsError for the first wrong value."""
-    return Settings.from_env(os.environ)
+    return Settings.from_env({**os.environ, **_from_file})
+
+
+def read_file(path: Path) -> None:
+    """Let the lines `MOONGATE_…=value` of a file go before the environment in this process.
+
+    Read anew, what no longer stands there is forgotten. Values stand as they are, without quotes. Raises SettingsError for a line that is
+    neither that, nor empty, nor a comment.
+    """
+    _from_file.clear()
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: the file of settings cannot be read") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, separator, value = line.partition("=")
+        if not separator or not re.fullmatch(r"MOONGATE_[A-Z_]+", name.strip()):
+            raise SettingsError(f"{path}: line {number} is not MOONGATE_NAME=value")
+        _from_file[name.strip()] = value.strip()
 
 
 def _origin(name: str, text: str) -> str:

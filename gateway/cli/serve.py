@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
@@ -14,7 +15,7 @@ from gateway.cli.command import fail, house
 from gateway.listening import listen
 from gateway.services.settling import settle_in
 from gateway.serving import Plan
-from gateway.settings import Settings, settings_of_process
+from gateway.settings import Settings, read_file, settings_of_process
 from gateway.supervision import HANDED, TRIAL, Handed, Supervisor
 from gateway.wiring import is_loopback
 
@@ -31,6 +32,11 @@ _AT_ONCE = 256
 _log = logging.getLogger(__name__)
 
 
+_settings_file = click.option(
+    "--settings", "file", type=click.Path(path_type=Path), help="File of lines MOONGATE_NAME=value, which go before the environment."
+)
+
+
 def register(group: click.Group) -> None:
     """Add the commands to the group of all."""
     group.add_command(_serve)
@@ -44,11 +50,15 @@ def register(group: click.Group) -> None:
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65_535))
 @click.option("--workers", default=None, type=click.IntRange(1, 64), help="Processes; as many as processors, at most 4, unless given.")
 @click.option("--no-worker", is_flag=True, help="Do no jobs inside: a `moongate worker` does them.")
+@_settings_file
 @click.option(TRIAL, is_flag=True, hidden=True)
 @click.option(HANDED, type=Handed.from_text, hidden=True)
 @click.option("--json", "_as_json", is_flag=True, help="Errors as JSON; the log goes by MOONGATE_LOG_FORMAT.")
-def _serve(*, host: str, port: int, workers: int | None, no_worker: bool, trial: bool, handed: Handed | None, _as_json: bool) -> None:
+def _serve(
+    *, file: Path | None, host: str, port: int, workers: int | None, no_worker: bool, trial: bool, handed: Handed | None, _as_json: bool
+) -> None:
     """Bring the database up to date and serve until SIGTERM or SIGINT; SIGHUP renews code and settings without losing a request."""
+    _read(file)
     settings = settings_of_process()
     if not is_loopback(host) and not settings.public_url_given:
         fail("E_Setting_Invalid", f"MOONGATE_PUBLIC_URL must be set to listen at {host}: links and issuers are made from it")
@@ -65,13 +75,20 @@ def _serve(*, host: str, port: int, workers: int | None, no_worker: bool, trial:
 
 
 @click.command("worker")
+@_settings_file
 @click.option("--json", "_as_json", is_flag=True, help="Errors as JSON; the log goes by MOONGATE_LOG_FORMAT.")
-def _worker(*, _as_json: bool) -> None:
+def _worker(*, file: Path | None, _as_json: bool) -> None:
     """Do the jobs that the servers leave, until SIGTERM or SIGINT."""
+    _read(file)
     opened = house()
     logs.configure(opened.settings.log_format)
     settle_in(opened)
     worker.run(opened)
+
+
+def _read(file: Path | None) -> None:
+    if file is not None:
+        read_file(file)
 
 
 def _listener(host: str, port: int, handed: Handed | None) -> socket.socket:

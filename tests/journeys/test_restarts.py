@@ -1,6 +1,7 @@
 """Processes of the server come and go, and nobody notices: renewal, an ordered end behind a second server, and sudden death."""
 
 import os
+import re
 import signal
 import time
 from contextlib import ExitStack
@@ -76,15 +77,16 @@ def test_a_process_that_was_killed_is_replaced_within_a_second_and_the_others_an
         assert server.poll() is None
 
 
-def test_a_renewal_that_would_not_start_leaves_the_server_as_it_is(gateway: Gateway) -> None:
-    with serving(gateway, "--workers", "1") as server:
+def test_a_renewal_takes_the_settings_of_now_unless_they_would_not_start(gateway: Gateway) -> None:
+    settings = gateway.home / "settings"
+    settings.write_text("MOONGATE_LOG_FORMAT=json\n")
+    with serving(gateway, "--workers", "1", "--settings", str(settings)) as server:
         before = children(server.pid)
-        database = gateway.home / "moongate.db"
-        database.rename(gateway.home / "elsewhere.db")
-        database.mkdir()
+        settings.write_text("MOONGATE_LOG_FORMAT=verse\n")
         os.kill(server.pid, signal.SIGHUP)
         wait_for(lambda: "the server goes on as it is" in log(gateway), lambda: log(gateway))
+        assert "MOONGATE_LOG_FORMAT must be text or json" in log(gateway)
         assert children(server.pid) == before
-        database.rmdir()
-        (gateway.home / "elsewhere.db").rename(database)
+        settings.write_text("# for people\nMOONGATE_LOG_FORMAT=text\n")
         renew(gateway, server.pid)
+        assert re.search(r"^[0-9-]+ [0-9:,]+ INFO gateway.supervision: ready", log(gateway), re.MULTILINE)
