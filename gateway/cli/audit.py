@@ -12,9 +12,12 @@ import click
 from gateway.cli import audit_export
 from gateway.cli.command import Failed, Result, command, context, json_option, moment, node_of, show, tenant_option
 from gateway.domain.audit import AuditSearch
+from gateway.domain.errors import Refusal
+from gateway.domain.nodes import Node
 from gateway.domain.values import AccountId, Instant
-from gateway.services import audit, audit_verification, nodes, sealing
+from gateway.services import audit, audit_verification, nodes, people, sealing
 from gateway.services.audit_verification import Finding, Verdict
+from gateway.services.context import Context
 from gateway.storage.sealing import Head
 
 
@@ -40,8 +43,13 @@ class _Moment(click.ParamType[Instant]):
 
 
 _SEARCH = (
-    click.option("--actor", default="", metavar="ID", help="Who acted: id of a person, an app or a connection."),
-    click.option("--target", default="", metavar="ID", help="What was acted on."),
+    click.option(
+        "--actor",
+        default="",
+        metavar="ID",
+        help="Who acted: id of a person, an app or a connection, or the login of a person of the tenant.",
+    ),
+    click.option("--target", default="", metavar="ID", help="What was acted on, likewise."),
     click.option("--action", default="", metavar="ACTION", help="Such as person.created; person.* for all about people."),
     click.option("--outcome", default=None, type=click.Choice(["done", "refused"])),
     click.option("--code", default="", metavar="CODE", help="Refused with this code."),
@@ -58,8 +66,17 @@ def _search_options(function: Any) -> Any:  # noqa: ANN401 -- a decorator of wha
     return function
 
 
-def _search_of(given: dict[str, Any]) -> AuditSearch:
-    return AuditSearch(**given | {"correlation_id": given["correlation_id"].strip().casefold(), "outcome": given["outcome"] or ""})
+def _search_of(act: Context, node: Node, given: dict[str, Any]) -> AuditSearch:
+    named = {name: _id_of(act, node, given[name]) for name in ("actor", "target")}
+    return AuditSearch(**given | named | {"correlation_id": given["correlation_id"].strip().casefold(), "outcome": given["outcome"] or ""})
+
+
+def _id_of(act: Context, node: Node, named: str) -> str:
+    """Return the id of the person who has this login, else what was given: it is an id itself."""
+    try:
+        return people.get_person(act, node, named).id if named else ""
+    except Refusal:
+        return named
 
 
 @command(group, "list")
@@ -87,7 +104,7 @@ def list_(*, slug: str, limit: int, before: str, **search: Any) -> Result:
             "detail": json.loads(row.detail) or None,
             "id": row.id,
         }
-        for row in audit.list_events(act, node, search=_search_of(search), limit=limit, before=before)
+        for row in audit.list_events(act, node, search=_search_of(act, node, search), limit=limit, before=before)
     ]
 
 
@@ -103,7 +120,7 @@ def export(*, slug: str, form: str, output: str, **search: Any) -> Result:
     if output == "-" and click.get_current_context().params["as_json"]:
         raise click.UsageError("--json prints one document: give --output FILE for the events.")
     slugs = {item.id: item.slug for item in nodes.list_nodes(act, below=node)}
-    rows = audit.iterate_events(act, node, _search_of(search))
+    rows = audit.iterate_events(act, node, _search_of(act, node, search))
     write = audit_export.WRITERS[form]
     if output == "-":
         write(rows, slugs, sys.stdout.buffer)

@@ -39,6 +39,14 @@ def test_a_list_is_searched_by_every_option(moongate: Commands, context: Context
     assert listed(moongate, "--actor", "nobody") == []
 
 
+def test_a_person_is_searched_by_login(moongate: Commands, acme: Node) -> None:
+    words = ("--tenant", "acme", "--login", "lovelace", "--given-name", "Ada", "--family-name", "B", "--email", "a@acme.example")
+    moongate.json("user", "create", *words)
+    moongate.json("user", "disable", "--tenant", "acme", "lovelace")
+    assert listed(moongate, "--target", "lovelace", "--action", "person.*") == ["person.disabled", "person.created"]
+    assert listed(moongate, "--actor", "lovelace") == []
+
+
 def test_pages_follow_the_last_id(moongate: Commands, context: Context, acme: Node) -> None:
     for number in range(5):
         happen(context, acme, f"thing.n{number}")
