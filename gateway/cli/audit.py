@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,10 +10,11 @@ import click
 
 from gateway.cli import audit_export
 from gateway.cli.command import Failed, Result, command, context, json_option, moment, node_of, show, tenant_option
+from gateway.cli.moments import Moment
 from gateway.domain.audit import AuditSearch
 from gateway.domain.errors import Refusal
 from gateway.domain.nodes import Node
-from gateway.domain.values import AccountId, Instant
+from gateway.domain.values import AccountId
 from gateway.services import audit, audit_verification, nodes, people, sealing
 from gateway.services.audit_verification import Finding, Verdict
 from gateway.services.context import Context
@@ -24,22 +24,6 @@ from gateway.storage.sealing import Head
 @click.group("audit")
 def group() -> None:
     """The audit trail."""
-
-
-class _Moment(click.ParamType[Instant]):
-    """A date or a time as ISO 8601 writes it; UTC where no offset is given."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Instant:  # noqa: ANN401 -- click's own signature
-        """Return the instant."""
-        if isinstance(value, int):
-            return Instant(value)
-        try:
-            read = datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is no time such as 2026-09-21 or 2026-09-21T14:00:00Z", param, ctx)
-        return Instant(int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * 1000))
 
 
 _SEARCH = (
@@ -55,8 +39,8 @@ _SEARCH = (
     click.option("--code", default="", metavar="CODE", help="Refused with this code."),
     click.option("--correlation", "correlation_id", default="", metavar="ID", help="Only what happened under this correlation id."),
     click.option("--text", default="", metavar="TEXT", help="Anywhere in detail or address."),
-    click.option("--since", default=None, type=_Moment(), help="Not earlier than this."),
-    click.option("--until", default=None, type=_Moment(), help="Earlier than this."),
+    click.option("--since", default=None, type=Moment(), help="Not earlier than this."),
+    click.option("--until", default=None, type=Moment(), help="Earlier than this."),
 )
 
 

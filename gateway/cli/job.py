@@ -1,10 +1,9 @@
 """`moongate job`: what runs at chosen times, what the house does by itself, and what nobody tries any more."""
 
-from datetime import UTC, datetime
-
 import click
 
 from gateway.cli.command import Result, command, context, moment, node_of, tenant_option
+from gateway.cli.moments import Moment
 from gateway.domain.schedules import Schedule, Task
 from gateway.domain.values import Instant
 from gateway.services import dead_letters, people, routines, schedules
@@ -19,20 +18,6 @@ def group() -> None:
 _name = click.argument("name")
 
 
-class _Moment(click.ParamType):
-    """A time: ISO 8601, in UTC unless it says otherwise."""
-
-    name = "time"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Instant:
-        """Return the instant."""
-        try:
-            read = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time such as 2026-12-24T18:00+01:00", param, ctx)
-        return Instant(int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * 1000))
-
-
 @command(group, "create")
 @tenant_option
 @_name
@@ -41,8 +26,8 @@ class _Moment(click.ParamType):
 @click.option("--description", default="")
 @click.option("--cron", default="", metavar="EXPR", help="Minute, hour, day, month, weekday; without it the job runs once.")
 @click.option("--time-zone", default="UTC", show_default=True, metavar="Z", help="By which --cron is read, such as Europe/Berlin.")
-@click.option("--at", default=None, type=_Moment(), help="Not before; without --cron: at this time. ISO 8601.")
-@click.option("--until", default=None, type=_Moment(), help="Not after. ISO 8601.")
+@click.option("--at", default=None, type=Moment(), help="Not before; without --cron: at this time. ISO 8601.")
+@click.option("--until", default=None, type=Moment(), help="Not after. ISO 8601.")
 def create(
     *,
     slug: str,
