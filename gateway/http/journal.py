@@ -8,7 +8,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
@@ -35,6 +35,8 @@ _IN_MESSAGE = frozenset({"method", "route", "status"})
 _SLOW_US = 1_000_000
 _SERVER_FAULT = "5"
 _LONGEST_REASON = 300
+_NOTHING: Mapping[str, object] = {}
+_FROM_PROXIES = frozenset({"HTTP_X_REQUEST_ID", "HTTP_TRACEPARENT"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
 _TRACE_PARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -63,49 +65,25 @@ class _ProtocolError:
     field: str = ""
 
 
-@dataclass(slots=True)
-class _Answered:
-    """What every line tells."""
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Requests that differ in nothing but time, id and tenant; what their lines have in common is put together once."""
 
     door: str
     route: str
     method: str
     status: str
-    microseconds: int
-    correlation_id: str
-    tenant: str
+    message: str
+    members: str
+    """As JSON. Nothing in it needs escaping: places and methods are ours, and a status is a number."""
 
-    @property
-    def level(self) -> str:
-        """Return how loud the line is."""
-        if self.status.startswith(_SERVER_FAULT):
-            return "error"
-        return "warning" if self.microseconds > _SLOW_US else "info"
 
-    @property
-    def message(self) -> str:
-        """Return what the line says in words."""
-        return f"{self.method} {self.route} {self.status}"
-
-    def usual_line(self) -> str:
-        """Return the line as JSON; nothing in it needs escaping: slugs and ids are letters and digits, routes and methods are ours."""
-        return (
-            f'{{"time": "{_now()}", "level": "{self.level}", "logger": "{_LOGGER}", "message": "{self.method} {self.route} {self.status}", '
-            f'"correlation_id": "{self.correlation_id}", "method": "{self.method}", "route": "{self.route}", "status": {self.status}, '
-            f'"ms": {self.microseconds / 1000}, "tenant": "{self.tenant}", "door": "{self.door}"}}\n'
-        )
-
-    def fields(self) -> dict[str, object]:
-        """Return the same as fields."""
-        return {
-            "correlation_id": self.correlation_id,
-            "method": self.method,
-            "route": self.route,
-            "status": int(self.status),
-            "ms": self.microseconds / 1000,
-            "tenant": self.tenant,
-            "door": self.door,
-        }
+@lru_cache(maxsize=4096)
+def _kind(place: tuple[str, str], method: str, status: str) -> _Kind:
+    door, route = place
+    message = f"{method} {route} {status}"
+    members = f'"message": "{message}", "method": "{method}", "route": "{route}", "status": {status}, "door": "{door}"'
+    return _Kind(door, route, method, status, message, members)
 
 
 class Journal:
@@ -135,28 +113,54 @@ class Journal:
             self._note(environ, given[:3], (time.perf_counter_ns() - started) // 1000)
 
     def _note(self, environ: "WSGIEnvironment", status: str, microseconds: int) -> None:
-        door, route = environ.get(_PLACE, _NOWHERE)
         method = environ["REQUEST_METHOD"]
-        if method not in _METHODS:
-            method = "OTHER"
-        figures.REQUESTS.add(door, method, route, status)
-        figures.REQUEST_SECONDS.observe(microseconds, door, method, route)
+        kind = _kind(environ.get(_PLACE, _NOWHERE), method if method in _METHODS else "OTHER", status)
+        figures.REQUESTS.add(kind.door, kind.method, kind.route, status)
+        figures.REQUEST_SECONDS.observe(microseconds, kind.door, kind.method, kind.route)
         refusal: Refusal | _ProtocolError | None = environ.get(_REFUSAL)
         if refusal is not None:
-            figures.REFUSALS.add(door, refusal.code)
-        answered = _Answered(door, route, method, status, microseconds, environ.get(CORRELATION, ""), environ.get(SLUG, ""))
-        traced, lines = logs.traced(), logs.find_lines()
-        if lines is not None and lines.as_json and refusal is None and traced == answered.correlation_id and not self._trusted:
-            lines.put(answered.usual_line())
+            figures.REFUSALS.add(kind.door, refusal.code)
+        self._tell(environ, kind, microseconds, refusal)
+
+    def _tell(self, environ: "WSGIEnvironment", kind: _Kind, microseconds: int, refusal: "Refusal | _ProtocolError | None") -> None:
+        """Write the line: by hand where it tells what all do, which is nearly always."""
+        lines, level = logs.find_lines(), _level(kind.status, microseconds)
+        correlation_id, traced = environ.get(CORRELATION, ""), logs.traced()
+        taken = self._taken(environ) if self._trusted else _NOTHING
+        if refusal is None and traced == correlation_id and not taken and lines is not None and lines.as_json:
+            # Ids and slugs are letters and digits.
+            lines.put(
+                f'{{"time": "{_now()}", "level": "{level}", "logger": "{_LOGGER}", {kind.members}, '
+                f'"correlation_id": "{correlation_id}", "ms": {microseconds / 1000}, "tenant": "{environ.get(SLUG, "")}"}}\n'
+            )
             return
-        fields = answered.fields()
-        if traced != answered.correlation_id:
+        fields: dict[str, object] = {
+            "correlation_id": correlation_id,
+            "method": kind.method,
+            "route": kind.route,
+            "status": int(kind.status),
+            "ms": microseconds / 1000,
+            "tenant": environ.get(SLUG, ""),
+            "door": kind.door,
+        }
+        if traced != correlation_id:
             fields["sign_in"] = traced
         if refusal is not None:
             fields |= _refused(refusal)
-        if self._trusted and self._is_proxy(environ.get("REMOTE_ADDR", "")):
-            fields |= _taken_from_proxy(environ)
-        _write(lines, answered, fields)
+        _write(lines, level, kind.message, {**fields, **taken})
+
+    def _taken(self, environ: "WSGIEnvironment") -> Mapping[str, object]:
+        """Return the ids under which a trusted proxy knows the request. Ours stays ours: people quote it, and traces are found by it."""
+        if not (environ.keys() & _FROM_PROXIES and self._is_proxy(environ.get("REMOTE_ADDR", ""))):
+            return _NOTHING
+        taken: dict[str, object] = {}
+        request_id = _REQUEST_ID.fullmatch(environ.get("HTTP_X_REQUEST_ID", ""))
+        trace_parent = _TRACE_PARENT.fullmatch(environ.get("HTTP_TRACEPARENT", ""))
+        if request_id:
+            taken["request_id"] = request_id[0]
+        if trace_parent:
+            taken["trace_id"] = trace_parent[1]
+        return taken
 
     def _is_trusted(self, peer: str) -> bool:
         try:
@@ -179,8 +183,14 @@ def _place_of_rule(endpoint: str, rule: str) -> tuple[str, str]:
     return (blueprint if separator else "web"), rule
 
 
-def _write(lines: Lines | None, answered: _Answered, fields: dict[str, object]) -> None:
-    level, message = answered.level, answered.message
+def _level(status: str, microseconds: int) -> str:
+    """Return how loud the line is."""
+    if status.startswith(_SERVER_FAULT):
+        return "error"
+    return "warning" if microseconds > _SLOW_US else "info"
+
+
+def _write(lines: Lines | None, level: str, message: str, fields: dict[str, object]) -> None:
     if lines is None:
         # The process is somebody else's, who decides what becomes of lines.
         _LOG.log(_LEVELS[level], message, extra={"fields": fields})
@@ -197,18 +207,6 @@ def _refused(refusal: Refusal | _ProtocolError) -> dict[str, object]:
     """Return what the line tells of a refusal: its code, and the reason, which is for the log."""
     told = {"code": refusal.code, "reason": refusal.reason[:_LONGEST_REASON], "field": refusal.field}
     return {name: value for name, value in told.items() if value}
-
-
-def _taken_from_proxy(environ: "WSGIEnvironment") -> dict[str, object]:
-    """Return the ids under which a trusted proxy knows the request. Ours stays ours: people quote it, and traces are found by it."""
-    taken: dict[str, object] = {}
-    request_id = _REQUEST_ID.fullmatch(environ.get("HTTP_X_REQUEST_ID", ""))
-    trace_parent = _TRACE_PARENT.fullmatch(environ.get("HTTP_TRACEPARENT", ""))
-    if request_id:
-        taken["request_id"] = request_id[0]
-    if trace_parent:
-        taken["trace_id"] = trace_parent[1]
-    return taken
 
 
 class _Second:
