@@ -61,6 +61,12 @@ class TestStart:
         status, [line] = start(tmp_path, MOONGATE_DATABASE_URL=f"sqlite:///{tmp_path}")
         assert (status, line) == (1, "E_Setting_Invalid: MOONGATE_DATABASE_URL: unable to open database file")
 
+    def test_a_server_that_is_not_there_is_told_without_the_password(self, tmp_path: Path) -> None:
+        status, [line] = start(tmp_path, MOONGATE_DATABASE_URL="postgresql://moongate:topsecret@127.0.0.1:1/moongate")
+        assert (status, line.startswith("E_Setting_Invalid: MOONGATE_DATABASE_URL: ")) == (1, True)
+        assert "refused" in line
+        assert "topsecret" not in line
+
     def test_a_file_that_is_no_database(self, home: Path) -> None:
         for beside in home.glob("moongate.db-*"):
             beside.unlink()
