@@ -12,13 +12,13 @@ from gateway.domain.audit import sealed_entry
 from gateway.domain.errors import Refusal
 from gateway.domain.merkle import GrowingTree, inclusion_path, leaf_hash, root_by_path
 from gateway.domain.nodes import Node
-from gateway.domain.values import HOUR_MS, Instant
+from gateway.domain.values import HOUR_MS, MINUTE_MS, Instant
 from gateway.services import keys
 from gateway.services.context import Context
 from gateway.services.house import WORKER, House
 from gateway.services.nodes import PLATFORM_SLUG
 from gateway.services.routines import Routine
-from gateway.storage import audit, nodes, sealing
+from gateway.storage import audit, nodes, routines, sealing
 from gateway.storage.sealing import Head, Tree, read_frontier
 from gateway.tokens.claims import TokenRejected
 from gateway.tokens.signing import sign
@@ -27,6 +27,9 @@ from gateway.tokens.verification import verify_statement
 EVERY_MS = 1000
 """How long a row waits for its seal."""
 
+IDLE_MS = 2 * MINUTE_MS
+"""How long the tree goes unlooked at where nothing happens."""
+
 BATCH = 500
 """Rows that are sealed in one transaction: a few milliseconds in which nobody else writes on SQLite."""
 
@@ -34,6 +37,7 @@ PAGE = 2000
 """Leaves that are read at once by whoever walks them all."""
 
 _STATEMENT = "audit-head"
+_NAME = "sealing"
 
 _log = logging.getLogger(__name__)
 
@@ -54,8 +58,11 @@ class Proof:
 
 
 def is_wanted(house: House) -> bool:
-    """Return whether a row waits for its seal."""
-    return sealing.has_unsealed(house.database)
+    """Return whether a row waits for its seal, or nobody looked at the tree for a while, so that the worker is seen to live."""
+    if sealing.has_unsealed(house.database):
+        return True
+    late = house.clock() - IDLE_MS
+    return any(state.name == _NAME and state.next_run < late for state in routines.list_routines(house.database))
 
 
 def seal(house: House) -> bool:
@@ -165,5 +172,5 @@ def _signed(context: Context, platform: Node, tree: GrowingTree) -> Head:
     return Head(tree.size, root, at, statement)
 
 
-ROUTINE = Routine("sealing", seal, every=EVERY_MS, wanted=is_wanted)
+ROUTINE = Routine(_NAME, seal, every=EVERY_MS, wanted=is_wanted)
 """What the worker does of it."""

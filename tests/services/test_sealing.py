@@ -6,11 +6,13 @@ from collections.abc import Callable
 import pytest
 
 from gateway.domain.audit import Event, sealed_entry
+from gateway.domain.checks import Outcome
 from gateway.domain.errors import Refusal
 from gateway.domain.merkle import leaf_hash, root_by_path, root_of
 from gateway.domain.nodes import Node
 from gateway.services import keys, sealing
 from gateway.services.context import Context
+from gateway.services.doctor import check_worker
 from gateway.services.house import House
 from gateway.services.routines import Clerk
 from gateway.services.sealing import TrailBroken
@@ -280,6 +282,19 @@ def test_the_clerk_seals_within_a_second_and_writes_nothing_when_nothing_waits(
     happen(context, acme)
     clerk.run_due()
     assert None not in numbers(context)
+
+
+def test_where_nothing_happens_the_tree_is_looked_at_now_and_then(house: House, context: Context, acme: Node, clock: Clock) -> None:
+    clerk = Clerk(house, [sealing.ROUTINE])
+    clerk.run_due()
+    clock.advance(milliseconds=sealing.IDLE_MS + sealing.EVERY_MS + 1)
+    clerk.run_due()
+    assert context.database.script("SELECT began_at, last_error FROM routine WHERE name = 'sealing'") == [(clock.now, "")]
+    assert check_worker(house).outcome is Outcome.OK
+    context.database.script("DELETE FROM audit_head")
+    clock.advance(milliseconds=sealing.IDLE_MS + sealing.EVERY_MS + 1)
+    clerk.run_due()
+    assert context.database.script("SELECT last_error FROM routine WHERE name = 'sealing'") == [("TrailBroken",)]
 
 
 def test_what_a_leaf_holds_of_people_is_hidden_by_the_salt(context: Context, acme: Node) -> None:
