@@ -173,3 +173,20 @@ def test_a_routine_of_another_release_is_left_alone(house: House, clock: Clock, 
     routines.add_routine(house.database, "unheard of", next_run=clock())
     Clerk(house, [rounds.routine()]).run_due()
     assert [item.began_at is None for item in routines.list_routines(house.database)] == [False, True]
+
+
+def test_of_processes_that_look_at_the_same_moment_one_begins(house: House, rounds: Rounds) -> None:
+    clerks = [Clerk(house, [rounds.routine()]) for _ in range(4)]
+    together = threading.Barrier(len(clerks))
+
+    def look(clerk: Clerk) -> None:
+        together.wait(PATIENCE)
+        clerk.run_due()
+        house.database.close()
+
+    threads = [threading.Thread(target=look, args=(clerk,)) for clerk in clerks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert len(rounds.at) == 1
