@@ -115,7 +115,6 @@ class Server:
 
     def end(self) -> None:
         """Stop for good, and leave nothing behind."""
-        self._server.stop()
         self._server.cleanup()
         for folder in (self.folder, self._sockets):
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,7 @@
 """What is asked of the database, and how the engine goes about it: the same questions for both engines."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,9 @@ from unittest import mock
 from gateway.storage.database import Answer, Database, Statement
 from gateway.storage.engine_sqlite import SqliteDatabase
 from gateway.storage.tables.table import Configuration, Table
+
+_SMALL = re.compile(r" USING |SUBQUERY|VIRTUAL TABLE|CONSTANT ROW|SCAN (closure|found|ranked)")
+"""What SQLite walks through that is no table."""
 
 
 @contextmanager
@@ -75,15 +78,21 @@ def everything(database: Database) -> str:
     if isinstance(database, SqliteDatabase):
         database.script("PRAGMA wal_checkpoint(TRUNCATE)")
         return Path(database.engine.database).read_bytes().decode("latin-1")
-    kinds = [*Table.__subclasses__(), *Configuration.__subclasses__()]
-    names = [kind._meta.table_name for kind in kinds if kind is not Configuration]
-    return "\n".join(str(database.script(f'SELECT * FROM "{name}"')) for name in names)  # noqa: S608 -- names of our own tables
+    return "\n".join(str(database.script(f'SELECT * FROM "{name}"')) for name in table_names())  # noqa: S608 -- names of our own tables
 
 
 def table_of(name: str) -> type[Table]:
     """Return the class of a table."""
-    kinds = [*Table.__subclasses__(), *Configuration.__subclasses__()]
-    return next(kind for kind in kinds if kind._meta.table_name == name)
+    return next(kind for kind in _kinds() if kind._meta.table_name == name)
+
+
+def table_names() -> list[str]:
+    """Return the names of all tables."""
+    return sorted(str(kind._meta.table_name) for kind in _kinds())
+
+
+def _kinds() -> list[type[Table]]:
+    return [kind for kind in (*Table.__subclasses__(), *Configuration.__subclasses__()) if kind is not Configuration]
 
 
 def columns_of(database: Database, table: type[Table]) -> set[str]:
@@ -98,8 +107,16 @@ def columns_of(database: Database, table: type[Table]) -> set[str]:
 def walks(database: Database, sql: str) -> list[str]:
     """Return the steps that walk through a whole table, because no index leads to what is wanted."""
     if isinstance(database, SqliteDatabase):
-        return [step for step in plan_of(database, sql) if step.startswith("SCAN ") and " USING " not in step and "SUBQUERY" not in step]
+        return [step for step in plan_of(database, sql) if step.startswith("SCAN ") and not _SMALL.search(step)]
     return [step for step in plan_of(database, sql) if "Seq Scan" in step]
+
+
+def chosen_walks(database: Database, sql: str, tables: Collection[str]) -> list[str]:
+    """Return the steps that walk through one of these tables, as the engine goes about it with the rows there are."""
+    if isinstance(database, SqliteDatabase):
+        return walks(database, sql)
+    steps = [str(row[0]) for row in database.script(f"EXPLAIN {sql}")]
+    return [step for step in steps if (found := re.search(r"Seq Scan on (\w+)", step)) and found[1] in tables]
 
 
 def _parsed(database: Database, statement: Statement, values: Mapping[str, object]) -> tuple[str, list[object]]:

@@ -8,7 +8,8 @@ import peewee as pw
 from gateway.storage.database import place
 
 _SQLITE = "(SELECT value FROM json_each(", "))"
-_POSTGRES = "(SELECT jsonb_array_elements_text(", "::jsonb))"
+# By way of an array, of which PostgreSQL expects ten elements and not a hundred: it then looks each up by an index.
+_POSTGRES = "(SELECT unnest(ARRAY(SELECT jsonb_array_elements_text(", "::jsonb))))"
 
 
 class TextList(pw.Node):
