@@ -9,16 +9,23 @@ import logging
 import re
 import sys
 import threading
+import traceback
 from collections import deque
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import TextIO
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 _QUIET = ("authlib", "urllib3", "granian.access", "scim2_server", "peewee")
 """Libraries that would print tokens, URLs or statements at level DEBUG or INFO."""
+
+_OURS = frozenset({"gateway", "scim", "federation"})
+_MOST_CAUSES = 8
+
+_ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 _TRACED: ContextVar[str] = ContextVar("traced", default="")
 
@@ -38,7 +45,20 @@ def traced() -> str:
     return _TRACED.get()
 
 
-class JsonFormatter(logging.Formatter):
+class _Discreet(logging.Formatter):
+    """Tells where an exception came from and of which class it is; the text of a class that others wrote may hold what somebody sent."""
+
+    def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802 -- the name that logging calls
+        """Return the trace of an exception and of what caused it, innermost cause first."""
+        error = ei[1]
+        parts: list[str] = []
+        while error is not None and len(parts) < _MOST_CAUSES:
+            parts.append("".join(traceback.format_tb(error.__traceback__)) + _named(error))
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        return "\nThen:\n".join(reversed(parts))
+
+
+class JsonFormatter(_Discreet):
     """One JSON object a line; what a caller passes in `extra={"fields": …}` becomes members."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -55,7 +75,7 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(members, ensure_ascii=False, default=str)
 
 
-class TextFormatter(logging.Formatter):
+class TextFormatter(_Discreet):
     """One readable line, with the fields behind the message; only a traceback takes lines of its own."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- the name that logging calls
@@ -148,6 +168,13 @@ def as_tail(fields: Mapping[str, object]) -> str:
 def without_controls(text: str) -> str:
     """Return a text that is one line, whoever wrote it."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def _named(error: BaseException) -> str:
+    """Return the class of an exception, and its text where we wrote it."""
+    kind = type(error)
+    ours = kind.__module__.partition(".")[0] in _OURS
+    return f"{kind.__module__}.{kind.__qualname__}" + (f": {error}" if ours else "")
 
 
 def _quoted(value: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from gateway import logs
+from gateway.domain.ports import Unreachable
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +78,33 @@ def test_what_a_thread_does_for_somebody_names_whose_it_is() -> None:
     logging.getLogger("moongate").warning("nobody's")
     told = [json.loads(line).get("correlation_id") for line in stream.getvalue().splitlines()]
     assert told == ["c" * 32, "d" * 32, None]
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_the_trace_of_a_bug_tells_where_and_what_but_not_what_somebody_sent(log_format: str) -> None:
+    stream = io.StringIO()
+    logs.configure(log_format, stream)
+    for act in (lambda: break_down("topsecret"), give_up):
+        try:
+            act()
+        except (KeyError, Unreachable):
+            logging.getLogger("moongate").exception("a bug")
+    told = stream.getvalue()
+    assert told.index("json.decoder.JSONDecodeError") < told.index("builtins.KeyError")
+    assert "in break_down" in told
+    assert told.count("topsecret") == told.count('break_down("topsecret")') + told.count('break_down(\\"topsecret\\")')
+    assert "gateway.domain.ports.Unreachable: The server could not be reached." in told
+
+
+def break_down(sent: str) -> None:
+    try:
+        json.loads(sent)
+    except ValueError as error:
+        raise KeyError(sent) from error
+
+
+def give_up() -> None:
+    raise Unreachable("the reason is ours")
 
 
 def test_a_value_with_blanks_or_quotes_ends_where_it_ends() -> None:
