@@ -12,6 +12,8 @@ _LEGACY_ENTERPRISE = ("urn:scim:schemas:extension:enterprise:1.0", "urn:scim:sch
 
 def name_in_table(text: str, resource: ResourceType, run: Run) -> str:
     """Return an attribute path or key with its URN and prefix as the tables spell them; unchanged where no rewrite fits."""
+    if resource.find(text) is not None or resource.find_extension(text) is not None:
+        return text
     text = legacy_urn(text, resource, run)
     text = damaged_urn(text, resource, run)
     return bare_enterprise(text, resource, run)

@@ -25,6 +25,8 @@ class Run:
 
 def shaped(attribute: Attribute, value: Json, run: Run) -> Json:
     """Return a value of `attribute` in the shape its table asks for, as far as the profile allows; else as it came."""
+    if _is_shaped(attribute, value):
+        return value
     note_nulls(value, run)
     if value is None:
         return None
@@ -132,6 +134,13 @@ def note_nulls(value: Json, run: Run) -> None:
     """
     if value is None or (isinstance(value, dict) and None in value.values()) or (isinstance(value, list) and None in value):
         run.log(Rewrite.NULL_UNASSIGNED)
+
+
+def _is_shaped(attribute: Attribute, value: Json) -> bool:
+    """Return whether a value is as simple as nearly all are: a text or a truth value where one is wanted, which no rewrite touches."""
+    if attribute.multi_valued or attribute.name == "manager":
+        return False
+    return isinstance(value, bool) or (isinstance(value, str) and attribute.type is not Type.BOOLEAN)
 
 
 def _as_element(attribute: Attribute, element: Json) -> Json:

@@ -14,7 +14,7 @@ from gateway.domain.projection import Projection, project
 from gateway.domain.schema import MOONGATE_URN, JsonObject
 from gateway.services import person_views, provisioning
 from gateway.services.person_views import Reader, View, Wanted
-from gateway.services.provisioning import Change, Rules, Seen
+from gateway.services.provisioning import Change, Rules, Seen, Written
 from scim import listing, parameters
 from scim.exchange import Answer, Exchange, Found
 from scim.normaliser import normalise_patch, normalise_resource
@@ -50,10 +50,10 @@ def create(exchange: Exchange, body: JsonObject) -> Answer:
     """Answer POST: 201 with the person, or 409 where the name is taken."""
     projection = parameters.projection_of(exchange, exchange.profile.user)
     normalised = normalise_resource(body, exchange.profile.user, exchange.profile)
-    seen = provisioning.create_provisioned(exchange.context, exchange.connection, exchange.node, normalised.document, _rules(exchange))
-    view = person_views.get_written(_reader(exchange), seen.account.id)
+    written = provisioning.create_provisioned(exchange.context, exchange.connection, exchange.node, normalised.document, _rules(exchange))
+    view = person_views.get_written(_reader(exchange), written.account.id, written.ready)
     headers = {"ETag": view.version, "Location": view.location}
-    answer = Answer(201, _projected(exchange, view, projection), headers, target=view.id, rewrites=normalised.rewrites + seen.notes)
+    answer = Answer(201, _projected(exchange, view, projection), headers, target=view.id, rewrites=normalised.rewrites + written.notes)
     if parameters.wants_minimal(exchange) and projection is None:
         return replaced(answer, body=b"", headers=headers | {"Preference-Applied": "return=minimal"})
     return answer
@@ -87,9 +87,9 @@ def patch(exchange: Exchange, resource_id: str, body: JsonObject) -> Answer:
         removed: JsonObject = {"active": None, MOONGATE_URN: {"federatedOnly": False}}
         return patched.document | {name: value for name, value in removed.items() if name in before and name not in patched.document}
 
-    seen = _write(exchange, resource_id, change)
+    written = _write(exchange, resource_id, change)
     rewrites = (*normalised.rewrites, *(note for note in notes if note not in normalised.rewrites))
-    return _changed(exchange, resource_id, seen, rewrites, changed, status=exchange.profile.user_patch_status)
+    return _changed(exchange, resource_id, written, rewrites, changed, status=exchange.profile.user_patch_status)
 
 
 def remove(exchange: Exchange, resource_id: str) -> Answer:
@@ -98,16 +98,18 @@ def remove(exchange: Exchange, resource_id: str) -> Answer:
     return Answer(204)
 
 
-def _write(exchange: Exchange, resource_id: str, change: Change) -> Seen:
+def _write(exchange: Exchange, resource_id: str, change: Change) -> Written:
     return provisioning.change_provisioned(
         exchange.context, exchange.connection, resource_id, change, rules=_rules(exchange), require=_precondition(exchange, resource_id)
     )
 
 
-def _changed(exchange: Exchange, resource_id: str, seen: Seen, rewrites: tuple[str, ...], changed: list[str], *, status: int) -> Answer:
+def _changed(
+    exchange: Exchange, resource_id: str, written: Written, rewrites: tuple[str, ...], changed: list[str], *, status: int
+) -> Answer:
     """Answer a change: with the person, or 204 where connection or client want none; `attributes` always gets the person (§3.5.2)."""
     projection = parameters.projection_of(exchange, exchange.profile.user)
-    view = person_views.get_written(_reader(exchange), resource_id)
+    view = person_views.get_written(_reader(exchange), resource_id, written.ready)
     headers = {"ETag": view.version, "Location": view.location}
     minimal = parameters.wants_minimal(exchange)
     if projection is None and (status == HTTPStatus.NO_CONTENT if minimal is None else minimal):
@@ -117,7 +119,7 @@ def _changed(exchange: Exchange, resource_id: str, seen: Seen, rewrites: tuple[s
     if minimal is not None:
         headers["Preference-Applied"] = "return=minimal" if status == HTTPStatus.NO_CONTENT else "return=representation"
     body = b"" if status == HTTPStatus.NO_CONTENT else _projected(exchange, view, projection)
-    return Answer(int(status), body, headers, rewrites=rewrites + seen.notes, detail={"changed": changed} if changed else {})
+    return Answer(int(status), body, headers, rewrites=rewrites + written.notes, detail={"changed": changed} if changed else {})
 
 
 def _view(exchange: Exchange, resource_id: str) -> View:
@@ -163,7 +165,7 @@ def _rules(exchange: Exchange) -> Rules:
 def _before(exchange: Exchange, seen: Seen) -> JsonObject:
     """Return the whole document that a change starts from."""
     extension = seen.extension() if exchange.profile.user.find_extension(MOONGATE_URN) else {}
-    return joined(seen.document(), external_id=seen.external_id, extension=extension)
+    return joined(seen.document(), external_id=seen.beside.external_id, extension=extension)
 
 
 def _difference(before: JsonObject, wanted: JsonObject) -> list[str]:

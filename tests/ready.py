@@ -5,7 +5,6 @@ import peewee as pw
 from gateway.domain.connections import Connection
 from gateway.services import person_views
 from gateway.services.context import Context
-from gateway.services.person_views import Reader
 from gateway.storage import connections, person_rows
 from gateway.storage.tables.people import Account
 
@@ -26,7 +25,7 @@ def _made(context: Context, connection: Connection, account_id: str) -> str | No
     if row is None or row.locked:
         # Out of sight, or answered anew for as long as the lock stands.
         return None if row is None else _stored(context, account_id)
-    return person_views._made_ready(Reader(context, connection, "https://b/scim/v2"), [row])[0].spliced
+    return person_views.made_ready(context, connection, row).ready.spliced
 
 
 def _stored(context: Context, account_id: str) -> str | None:

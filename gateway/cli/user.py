@@ -173,7 +173,7 @@ def force_federated(*, slug: str, login: str) -> Result:
     """Set Federated Only: the password is erased, and only the organisation's own sign-in is left."""
     act = context()
     account = _person(act, slug, login)
-    people.require_provider(act, account)
+    people.require_provider(act, account.home)
     return _brief(people_by_hand.describe(act, people.set_federated_only(act, account, federated_only=True)))
 
 

@@ -7,6 +7,8 @@ from gateway.domain.errors import Refusal
 from gateway.domain.filter import has_zone, microseconds
 from gateway.domain.schema import Attribute, Json, JsonObject, Mutability, ResourceType, Schema, Type
 
+_TEXTS = frozenset({Type.STRING, Type.REFERENCE, Type.BINARY, Type.DATETIME})
+
 
 @dataclass(frozen=True, slots=True)
 class Canonical:
@@ -97,20 +99,15 @@ def canonical_element(attribute: Attribute, value: Json, where: str, unknown: li
     """Return one element of a multi-valued attribute, or a single value, in canonical form; None when it is unassigned."""
     if value is None:
         return None
+    if attribute.type in _TEXTS:
+        return _canonical_text(attribute, value, where)
     if attribute.complex:
         return _canonical_complex(attribute, value, where, unknown) or None
     if attribute.type is Type.BOOLEAN:
         if not isinstance(value, bool):
             _refuse_type(where, "true or false")
-    elif attribute.type in {Type.INTEGER, Type.DECIMAL}:
-        if isinstance(value, bool) or not isinstance(value, int if attribute.type is Type.INTEGER else (int, float)):
-            _refuse_type(where, f"of type {attribute.type}")
-    elif not isinstance(value, str):
-        _refuse_type(where, "a text")
-    elif value == "":
-        return None
-    elif attribute.type is Type.DATETIME and (not has_zone(value) or microseconds(value) is None):
-        _refuse_type(where, "a date and time with zone")
+    elif isinstance(value, bool) or not isinstance(value, int if attribute.type is Type.INTEGER else (int, float)):
+        _refuse_type(where, f"of type {attribute.type}")
     return value
 
 
@@ -118,6 +115,14 @@ def require_one_primary(elements: list[Json], where: str) -> None:
     """Refuse more than one primary element (RFC 7643 §2.4)."""
     if sum(1 for element in elements if isinstance(element, dict) and element.get("primary") is True) > 1:
         raise Refusal("E_Field_Invalid", field=where, data={"field": where, "rule": "only one element may be primary"})
+
+
+def _canonical_text(attribute: Attribute, value: Json, where: str) -> str | None:
+    if not isinstance(value, str):
+        _refuse_type(where, "a text")
+    if attribute.type is Type.DATETIME and value and (not has_zone(value) or microseconds(value) is None):
+        _refuse_type(where, "a date and time with zone")
+    return value or None
 
 
 def _canonical_complex(attribute: Attribute, value: Json, where: str, unknown: list[str]) -> JsonObject:

@@ -4,7 +4,6 @@ Stored is compact JSON that begins with `schemas` and leaves out what other rows
 meta, and our whole extension (decisions.md 36). Every door that changes a person changes this document too: see `updated_document`.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -74,11 +73,6 @@ def joined(stored: JsonObject, *, external_id: str | None, extension: JsonObject
     return document
 
 
-def stored_json(stored: JsonObject, resource_id: str) -> str:
-    """Return the JSON text to store: compact, `schemas` first, as `splice` needs it, and then the id."""
-    return json.dumps({"schemas": stored["schemas"], "id": resource_id, **stored}, ensure_ascii=False, separators=(",", ":"))
-
-
 def splice(version: str, *, created_at: Instant, updated_at: Instant, external_id: str | None = None, extension: str = "") -> str:
     """Return what is spliced into a stored document besides groups and location.
 
@@ -95,8 +89,8 @@ def splice(version: str, *, created_at: Instant, updated_at: Instant, external_i
 def whole(stored: str, spliced: str, *, location: str, groups_json: str = "") -> bytes:
     """Return the full document as JSON, made by joining texts and without parsing.
 
-    `stored` comes from `stored_json`, `spliced` from `splice`. `location` is an absolute URL that JSON need not escape; `groups_json` is
-    a JSON list, and empty leaves the attribute out.
+    `stored` comes from `storage.people.stored_json`, `spliced` from `splice`. `location` is an absolute URL that JSON need not escape;
+    `groups_json` is a JSON list, and empty leaves the attribute out.
     """
     # `schemas` must name every extension present (RFC 7643 §3); the core URN is always its first element.
     head, start = (_EXTENDED_OPENING, _OPENING_LENGTH) if spliced.startswith(_EXTENSION_KEY) else ("", 0)

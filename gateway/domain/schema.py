@@ -70,16 +70,14 @@ class Attribute:
     """Suggested values (RFC 7643 §7): published, never enforced, because directories send their own types."""
     references: tuple[str, ...] = ()
     sub_attributes: tuple["Attribute", ...] = ()
+    complex: bool = field(init=False)
+    """Whether values are objects of sub-attributes."""
     _by_key: Mapping[str, "Attribute"] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Index the sub-attributes, whose names are compared without regard to case (RFC 7643 §2.1)."""
+        object.__setattr__(self, "complex", self.type is Type.COMPLEX)
         object.__setattr__(self, "_by_key", _indexed(self.sub_attributes))
-
-    @property
-    def complex(self) -> bool:
-        """Whether values are objects of sub-attributes."""
-        return self.type is Type.COMPLEX
 
     def find_sub(self, name: str) -> "Attribute | None":
         """Return the sub-attribute of that name, in any case; None if there is none."""

@@ -5,24 +5,46 @@ who is no longer let in is out in that same transaction (decisions.md 32).
 """
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
+from typing import Any
+
+import orjson
 
 from gateway.domain.audit import Event
-from gateway.domain.document import PersonFields, render, stored_json, updated_document
+from gateway.domain.document import PersonFields, render, updated_document
 from gateway.domain.errors import Refusal
 from gateway.domain.nodes import Node
 from gateway.domain.people import Account, AccountType, local_and_domain, require_email, require_login, require_text
 from gateway.domain.schema import JsonObject
-from gateway.domain.values import DAY_MS, AccountId, ConnectionId, NodeId, ProviderId, comparison_key
+from gateway.domain.values import DAY_MS, NodeId, ProviderId, comparison_key
 from gateway.services import groups, sessions
 from gateway.services.context import Context
 from gateway.storage import connections, credentials, identity_providers, nodes, people
 from gateway.storage.database import Duplicate
 from gateway.storage.identity_providers import SignInMethod
-from gateway.storage.people import SearchedValue
+from gateway.storage.people import SearchedValue, stored_json
 from gateway.storage.search_plan import INDEXED
+
+_NEW: dict[str, Any] = {
+    "type": AccountType.HUMAN,
+    "activated_at": None,
+    "email_validated_at": None,
+    "enabled_by_admin": True,
+    "disable_after": None,
+    "admin_locked_at": None,
+    "must_change_password": False,
+    "mfa_required": False,
+    "federated_only": False,
+    "matching": "",
+    "self_registered": False,
+    "managed_by": None,
+    "version": 1,
+    "deleted_at": None,
+    "document": "",
+}
+"""What a new account has, besides fields, place and time."""
 
 RECOVERABLE_MS = 30 * DAY_MS
 """So long a deletion can be taken back (decisions.md 15)."""
@@ -30,6 +52,7 @@ RECOVERABLE_MS = 30 * DAY_MS
 _AUDITED = tuple(
     field.name for field in dataclasses.fields(Account) if field.name not in {"id", "document", "version", "updated_at", "created_at"}
 )
+_audited_of = attrgetter(*_AUDITED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,72 +68,101 @@ class NewPerson:
     federated_login: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A change of a person as it is going to be stored."""
+
+    before: Account
+    after: Account
+    """The very same where nothing differs."""
+    former: JsonObject
+    """The document before."""
+    written: JsonObject
+
+
 def create_person(context: Context, node: Node, new: NewPerson) -> Account:
     """Create a person by hand, by the strict rules of forms (decisions.md 13)."""
     _require_fields(new.fields)
-    blank = _blank(context, node, new.fields)
     if new.federated_only and new.provider is None:
-        require_provider(context, blank)
-    account = dataclasses.replace(
-        blank,
+        require_provider(context, node.id)
+    account = new_account(
+        context,
+        node,
+        new.fields,
         federated_only=new.federated_only,
         mfa_required=new.mfa_required,
         enabled_by_admin=new.enabled,
+        active_by_scim=True,
         matching=new.matching,
-        email_validated_at=None,
     )
+    document = render(_with_active(new.fields, account), {"id": account.id})
+    account = replace(account, document=stored_json(document, account.id))
     with context.database.transaction():
         _require_email_free(context, node, new.fields.email)
         methods = [SignInMethod(new.provider, 0, new.federated_login)] if new.provider is not None else []
-        return add_person(context, account, render(_with_active(new.fields, account), {"id": account.id}), methods)
+        add_person(context, account, document, methods)
+    return account
 
 
-def add_person(context: Context, account: Account, document: JsonObject, methods: Sequence[SignInMethod]) -> Account:
+def add_person(
+    context: Context, account: Account, document: JsonObject, methods: Sequence[SignInMethod], *, spliced: str | None = None
+) -> None:
     """Store a new person with all that belongs to it, in the transaction that is open.
 
-    Refuses a login that is taken in the namespace, without saying where (R-048).
+    `document` is what the account keeps as text; `spliced` what was made ready of it. Refuses a login that is taken in the namespace,
+    without saying where (R-048).
     """
-    stored = replace(account, document=stored_json(document, account.id))
     try:
-        people.insert_account(context.database, stored)
+        people.insert_account(context.database, account, spliced=spliced)
         if methods:
             identity_providers.replace_sign_in_methods(context.database, account.id, list(methods))
     except Duplicate as error:
         raise Refusal("E_Login_Taken", field="login", data={"value": account.login}) from error
-    people.insert_values(context.database, stored, searched_values(document))
+    people.insert_values(context.database, account, searched_values(document))
     _count(context, account, 1)
     context.publish(
         Event(account.home, "person.created", "person", account.id, detail={"login": account.login, "by": account.managed_by or ""})
     )
-    return stored
 
 
-def store_person(context: Context, before: Account, after: Account, document: JsonObject | None = None) -> Account:
-    """Store a changed person in the transaction that is open; unchanged, its version stays (scim.md A72, A77).
+def store_person(context: Context, before: Account, after: Account) -> Account:
+    """Store a changed person in the transaction that is open, and return what is stored; its document follows the changed columns."""
+    former = orjson.loads(before.document)
+    written = updated_document(former, _with_active(fields_of(after), after))
+    return store_settled(context, settled(context, before, after, former, written))
 
-    `document` is the new stored SCIM document; without one, the present document follows the changed columns. Where it leaves
-    out `active`, that is not shown until the next change; nobody is let in by it. Whoever is no longer let in is signed out everywhere.
+
+def settled(context: Context, before: Account, after: Account, former: JsonObject, written: JsonObject) -> Settled:
+    """Return what a change comes to; where nothing differs, the version stays (scim.md A72, A77).
+
+    `former` is the document as it was, parsed; `written` the new one, which says what the columns say. Where it leaves out `active`,
+    that is not shown until the next change; nobody is let in by it.
     """
-    former = json.loads(before.document)
-    written = updated_document(former if document is None else document, _with_active(fields_of(after), after))
-    if document is not None and "active" not in document:
-        written.pop("active", None)
     # A directory that sends the same attributes in another order changes nothing.
     same = {**written, "id": before.id} == former
-    changed = replace(after, document=before.document if same else stored_json(written, after.id))
-    if changed == before:
+    if same and after == before:
+        return Settled(before, before, former, former)
+    text = before.document if same else stored_json(written, after.id)
+    return Settled(before, replace(after, document=text, version=before.version + 1, updated_at=context.now()), former, written)
+
+
+def store_settled(context: Context, change: Settled, *, spliced: str | None = None) -> Account:
+    """Store a settled change in the transaction that is open, with what was made ready of it, and return what is stored.
+
+    Whoever is no longer let in is signed out everywhere.
+    """
+    before, changed = change.before, change.after
+    if changed is before:
         return before
-    changed = replace(changed, version=before.version + 1, updated_at=context.now())
     try:
-        if not people.change_account(context.database, changed, expected_version=before.version, before=before):
+        if not people.change_account(context.database, changed, expected_version=before.version, before=before, spliced=spliced):
             raise Refusal("E_Version_Conflict", reason="the account changed meanwhile")
         if comparison_key(changed.login) != comparison_key(before.login):
             people.change_home_name(context.database, changed)
     except Duplicate as error:
         raise Refusal("E_Login_Taken", field="login", data={"value": changed.login}) from error
-    searched = searched_values(written)
-    if searched != searched_values(former):
-        people.replace_values(context.database, changed, searched)
+    if any(change.written.get(attribute) != change.former.get(attribute) for attribute in INDEXED):
+        people.replace_values(context.database, changed, searched_values(change.written))
     context.publish(Event(changed.home, _action(before, changed), "person", changed.id, detail=_difference(before, changed)))
     _sign_out_if_due(context, before, changed)
     return changed
@@ -172,7 +224,7 @@ def recover_person(context: Context, account: Account, *, login: str = "") -> Ac
     if account.deleted_at is None or account.deleted_at + RECOVERABLE_MS <= context.now():
         raise Refusal("E_Resource_Not_Found", field="login", data={"value": account.login}, reason="not deleted, or too long ago")
     alive = replace(account, login=require_login(login) if login else account.login, deleted_at=None, enabled_by_admin=False)
-    written = updated_document(json.loads(account.document), _with_active(fields_of(alive), alive))
+    written = updated_document(orjson.loads(account.document), _with_active(fields_of(alive), alive))
     alive = replace(alive, document=stored_json(written, alive.id), version=account.version + 1, updated_at=context.now())
     with context.database.transaction():
         try:
@@ -195,9 +247,9 @@ def get_person(context: Context, node: Node, login: str) -> Account:
     return account
 
 
-def require_provider(context: Context, account: Account) -> None:
+def require_provider(context: Context, home: NodeId) -> None:
     """Refuse *Federated Only* where nobody could vouch for the person: no provider of the home is active (R-102)."""
-    if not any(provider.active for provider in identity_providers.list_providers(context.database, account.home)):
+    if not any(provider.active for provider in identity_providers.list_providers(context.database, home)):
         raise Refusal(
             "E_Field_Invalid", field="federated_only", data={"field": "Federated Only", "rule": "needs an active identity provider"}
         )
@@ -222,25 +274,31 @@ def fields_of(account: Account) -> PersonFields:
 
 def with_fields(account: Account, fields: PersonFields) -> Account:
     """Return the account with the columns that a document's fields say; `active` is the pushed state."""
-    return replace(
-        account,
-        login=fields.user_name,
-        given_name=fields.given_name,
-        family_name=fields.family_name,
-        display_name=fields.display_name,
-        email=fields.email,
-        phone=fields.phone,
-        business_phone=fields.business_phone,
-        job_title=fields.job_title,
-        language=fields.language,
-        time_zone=fields.time_zone,
-        active_by_scim=fields.active,
-    )
+    return replace(account, **columns_of(fields))
 
 
-def new_account(context: Context, node: Node, fields: PersonFields, *, managed_by: ConnectionId | None = None) -> Account:
-    """Return a new account homed at a node, not stored yet."""
-    return replace(_blank(context, node, fields), managed_by=managed_by, active_by_scim=fields.active)
+def columns_of(fields: PersonFields) -> dict[str, Any]:
+    """Return what the columns of an account are where its document's fields are these; `active` is the pushed state."""
+    return {
+        "login": fields.user_name,
+        "given_name": fields.given_name,
+        "family_name": fields.family_name,
+        "display_name": fields.display_name,
+        "email": fields.email,
+        "phone": fields.phone,
+        "business_phone": fields.business_phone,
+        "job_title": fields.job_title,
+        "language": fields.language,
+        "time_zone": fields.time_zone,
+        "active_by_scim": fields.active,
+    }
+
+
+def new_account(context: Context, node: Node, fields: PersonFields, **columns: Any) -> Account:
+    """Return a new account homed at a node, not stored yet; `columns` are those that differ from what a new account has."""
+    now = context.now()
+    place = {"id": context.new_id(), "home": node.id, "namespace": node.namespace, "created_at": now, "updated_at": now}
+    return Account(**_NEW | columns_of(fields) | place | columns)
 
 
 def searched_values(document: JsonObject) -> list[SearchedValue]:
@@ -255,44 +313,6 @@ def searched_values(document: JsonObject) -> list[SearchedValue]:
                     if isinstance(text, str):
                         values.append(SearchedValue(attribute, at, sub, comparison_key(text)))
     return values
-
-
-def _blank(context: Context, node: Node, fields: PersonFields) -> Account:
-    now = context.now()
-    blank = Account(
-        id=AccountId(context.new_id()),
-        home=node.id,
-        namespace=node.namespace,
-        type=AccountType.HUMAN,
-        login="",
-        email="",
-        given_name="",
-        family_name="",
-        display_name="",
-        phone="",
-        business_phone="",
-        job_title="",
-        language="",
-        time_zone="",
-        activated_at=None,
-        email_validated_at=None,
-        enabled_by_admin=True,
-        active_by_scim=True,
-        disable_after=None,
-        admin_locked_at=None,
-        must_change_password=False,
-        mfa_required=False,
-        federated_only=False,
-        matching="",
-        self_registered=False,
-        managed_by=None,
-        version=1,
-        created_at=now,
-        updated_at=now,
-        deleted_at=None,
-        document="",
-    )
-    return replace(with_fields(blank, fields), active_by_scim=True)
 
 
 def _with_active(fields: PersonFields, account: Account) -> PersonFields:
@@ -340,9 +360,8 @@ def _action(before: Account, after: Account) -> str:
 
 
 def _difference(before: Account, after: Account) -> dict[str, object]:
-    return {name: [getattr(before, name), getattr(after, name)] for name in _AUDITED if getattr(before, name) != getattr(after, name)} or {
-        "document": "changed"
-    }
+    fields = zip(_AUDITED, _audited_of(before), _audited_of(after), strict=True)
+    return {name: [former, new] for name, former, new in fields if former != new} or {"document": "changed"}
 
 
 def node_of(context: Context, node_id: NodeId) -> Node:

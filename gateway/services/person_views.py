@@ -61,6 +61,14 @@ class View(NamedTuple):
         return etag(self.spliced, self.groups_json)
 
 
+class Made(NamedTuple):
+    """One person made ready."""
+
+    ready: Ready
+    kept: str | None
+    """What readers may find ready; None: it has to be made for each of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What is looked for, and which page of it."""
@@ -79,22 +87,36 @@ def get_view(reader: Reader, account_id: str) -> View:
     if ready is None:
         raise Refusal("E_Resource_Not_Found", data={"value": account_id[:128]})
     if ready.spliced is None or not reader.extended:
-        return get_written(reader, account_id, keep=False)
+        ready = _read(reader, account_id).ready
     return _views(reader, [ready])[0]
 
 
-def get_written(reader: Reader, account_id: str, *, keep: bool = True) -> View:
-    """Return a person who was just written, and keep what was made, so that readers find it ready."""
+def get_written(reader: Reader, account_id: str, ready: Ready | None) -> View:
+    """Return a person who was just written as it was made ready then; None: it is read, and kept so that others find it ready."""
+    if ready is None or not reader.extended:
+        made = _read(reader, account_id)
+        if reader.extended and made.kept is not None:
+            person_rows.make_ready(reader.context.database, made.ready.id, made.kept)
+        ready = made.ready
+    return _views(reader, [ready])[0]
+
+
+def made_ready(context: Context, connection: Connection, row: PersonRow) -> Made:
+    """Return a person made ready for the connection, with our extension."""
+    ready = _made_ready(context, connection.node, [row], extended=True)[0]
+    # What ends by itself is not kept, nor what another connection would see otherwise.
+    own = row.managed_by == connection.id and row.home == connection.node
+    return Made(ready, ready.spliced if own and not row.locked and row.disable_after is None else None)
+
+
+def _read(reader: Reader, account_id: str) -> Made:
     context, connection = reader.context, reader.connection
     row = person_rows.find_person_row(context.database, connection.node, connection.id, account_id, context.now())
     if row is None:
         raise Refusal("E_Resource_Not_Found", data={"value": account_id[:128]})
-    ready = _made_ready(reader, [row])[0]
-    # What ends by itself is not kept, nor what another connection would see otherwise.
-    own = reader.extended and row.managed_by == connection.id and row.home == connection.node
-    if keep and own and not row.locked and row.disable_after is None:
-        person_rows.make_ready(context.database, row.id, ready.spliced)
-    return _views(reader, [ready])[0]
+    if reader.extended:
+        return made_ready(context, connection, row)
+    return Made(_made_ready(context, connection.node, [row], extended=False)[0], None)
 
 
 def list_views(reader: Reader, wanted: Wanted) -> tuple[int, list[View]]:
@@ -112,7 +134,8 @@ def _page(reader: Reader, found: search.PeopleSearch, *, limit: int, offset: int
     database = reader.context.database
     page = search.list_ready(database, found, limit=limit, offset=offset) if reader.extended else []
     if not page or any(ready.spliced is None for ready in page):
-        page = _made_ready(reader, search.list_person_rows(database, found, limit=limit, offset=offset))
+        rows = search.list_person_rows(database, found, limit=limit, offset=offset)
+        page = _made_ready(reader.context, reader.connection.node, rows, extended=reader.extended)
     return _views(reader, page)
 
 
@@ -144,16 +167,15 @@ def _tested(reader: Reader, wanted: Wanted, found: search.PeopleSearch) -> tuple
     return len(hits), [view for view, _ in hits[first : first + wanted.count]]
 
 
-def _made_ready(reader: Reader, rows: Sequence[PersonRow]) -> list[Ready]:
-    """Make what is spliced into the documents of these people; those who are alike share their extension."""
-    context, node = reader.context, reader.connection.node
-    homes = {home: _home(context, home, node) for home in {row.home for row in rows}} if reader.extended else {}
+def _made_ready(context: Context, node: NodeId, rows: Sequence[PersonRow], *, extended: bool) -> list[Ready]:
+    """Make what is spliced into the documents of these people, for a reader at a node; those who are alike share their extension."""
+    homes = {home: _home(context, home, node) for home in {row.home for row in rows}} if extended else {}
     now = context.now()
     made: dict[tuple[object, ...], str] = {}
     page = []
     for row in rows:
         extension = ""
-        if reader.extended:
+        if extended:
             alike = (row.home, row.facts)
             extension = made.get(alike) or made.setdefault(alike, _extension_of(row, homes[row.home], now=now))
         told = f"{extension}|{row.external_id or ''}".encode()

@@ -1,8 +1,10 @@
 """What a SCIM connection may do to people: create, adopt, change and remove those in its sight (decisions.md 35)."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
 
 from gateway.domain.connections import Adoption, Connection
 from gateway.domain.document import parted, person_from_document
@@ -11,14 +13,18 @@ from gateway.domain.identity import Criterion
 from gateway.domain.nodes import Node
 from gateway.domain.people import Account, AccountType, local_and_domain, require_user_name
 from gateway.domain.schema import JsonObject
-from gateway.domain.values import AccountId, Instant, comparison_key
-from gateway.services import access, credentials, people
+from gateway.domain.values import AccountId, Instant, NodeId, comparison_key
+from gateway.services import access, credentials, people, person_views
 from gateway.services.context import Context
+from gateway.services.person_views import Made
 from gateway.storage import credentials as stored_credentials
-from gateway.storage import identity_providers, nodes
+from gateway.storage import identity_providers, nodes, written_people
 from gateway.storage import people as stored_people
 from gateway.storage.database import Duplicate
 from gateway.storage.identity_providers import SignInMethod
+from gateway.storage.people import stored_json
+from gateway.storage.person_rows import Ready
+from gateway.storage.written_people import Beside
 
 Change = Callable[["Seen"], JsonObject]
 """Takes what a connection sees of a person and returns the whole canonical document it wants instead; raises Refusal.
@@ -34,19 +40,18 @@ class Seen:
     """An account as a connection sees it."""
 
     account: Account
-    external_id: str | None
-    methods: tuple[SignInMethod, ...]
-    notes: tuple[str, ...] = ()
-    """What was not done as asked, for the request log."""
+    beside: Beside
+    stored: JsonObject
+    """The stored document, parsed."""
 
     def document(self) -> JsonObject:
         """Return the stored document with `active` as this directory pushed it, which an administrator's switch does not hide."""
-        stored: JsonObject = json.loads(self.account.document)
-        return stored | {"active": self.account.active_by_scim}
+        return self.stored | {"active": self.account.active_by_scim}
 
     def extension(self) -> JsonObject:
         """Return what a directory may write of our own extension, as far as it is assigned (R-201)."""
-        account, login = self.account, next((method.federated_login for method in self.methods if method.federated_login), "")
+        account = self.account
+        login = next((method.federated_login for method in self.beside.methods if method.federated_login), "")
         contacts = account.company_contacts.split(",") if account.company_contacts else None
         values: JsonObject = {
             "loginMatching": account.matching or None,
@@ -56,6 +61,17 @@ class Seen:
             "companyContacts": [*contacts] if contacts else None,
         }
         return {name: value for name, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An account as a connection wrote it."""
+
+    account: Account
+    ready: Ready | None
+    """The person as it was made ready on the way; None: something of it changed that only the database knows."""
+    notes: tuple[str, ...]
+    """What was not done as asked, for the request log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +86,13 @@ class Rules:
 
 def get_seen(context: Context, connection: Connection, account_id: str) -> Seen:
     """Return a person in the connection's sight: live people homed in its node and below; anybody else is as unknown as nobody."""
-    account = stored_people.find_account(context.database, AccountId(account_id))
-    if account is None or not _in_sight(context, connection, account):
+    found = written_people.find_in_sight(context.database, connection.node, connection.id, account_id, context.now())
+    if found is None:
         raise Refusal("E_Resource_Not_Found", data={"value": account_id[:128]})
-    return _seen(context, connection, account)
+    return Seen(*found, orjson.loads(found[0].document))
 
 
-def create_provisioned(context: Context, connection: Connection, node: Node, document: JsonObject, rules: Rules = Rules()) -> Seen:
+def create_provisioned(context: Context, connection: Connection, node: Node, document: JsonObject, rules: Rules = Rules()) -> Written:
     """Create the person a directory pushes, or adopt an unmanaged account of that name where the connection's switch says so.
 
     `document` is canonical, with externalId and our extension, without `id`. Refuses a taken name with `E_Login_Taken` (409).
@@ -88,19 +104,29 @@ def create_provisioned(context: Context, connection: Connection, node: Node, doc
         if existing is not None:
             return _adopt(context, connection, existing, document, rules)
         parts = parted(document)
-        account = people.new_account(context, node, fields, managed_by=connection.id)
-        account = _with_extension(context, account, parts.extension)
-        account = replace(account, email_validated_at=_validated(context, connection, account))
+        columns = _extension_columns(context, node.id, parts.extension)
         methods = _methods(connection, (), parts.extension)
-        if methods or account.federated_only:
-            # Its organisation vouches for the person: there is nothing left to activate (R-195).
-            account = replace(account, activated_at=context.now())
-        stored = parts.stored | {"id": account.id, "active": account.enabled}
-        account = _added(context, account, stored, methods)
-        if parts.external_id is not None:
-            _store_external_id(context, connection, account, parts.external_id)
-        account, notes = _with_password(context, account, parts.password, methods, rules)
-        return Seen(account, parts.external_id, tuple(methods), notes)
+        account_id = AccountId(context.new_id())
+        stored = parts.stored | {"id": account_id, "active": fields.active}
+        account = people.new_account(
+            context,
+            node,
+            fields,
+            id=account_id,
+            managed_by=connection.id,
+            email_validated_at=_validated(context, connection, fields.email),
+            # Where its organisation vouches for the person there is nothing left to activate (R-195).
+            activated_at=context.now() if methods or columns.get("federated_only") else None,
+            document=stored_json(stored, account_id),
+            **columns,
+        )
+        # What a provider adds to the document is not known here.
+        made = _made(context, connection, account, Beside(external_id=parts.external_id or None)) if not methods else None
+        _add(context, account, stored, methods, made)
+        if parts.external_id:
+            _insert_external_id(context, connection, account, parts.external_id)
+        written, notes = _with_password(context, account, parts.password, methods, rules)
+        return Written(written, made.ready if made and written is account else None, notes)
 
 
 def change_provisioned(
@@ -111,7 +137,7 @@ def change_provisioned(
     *,
     rules: Rules = Rules(),
     require: Callable[[], None] | None = None,
-) -> Seen:
+) -> Written:
     """Apply `change` to a person in one transaction that nobody else can slip into, and return what is stored then.
 
     `require` may refuse by what is there, e.g. a precondition on the version (RFC 7644 §3.14).
@@ -135,47 +161,55 @@ def remove_provisioned(context: Context, connection: Connection, account_id: str
         people.delete_person(context, seen.account)
 
 
-def _added(context: Context, account: Account, stored: JsonObject, methods: list[SignInMethod]) -> Account:
+def _made(context: Context, connection: Connection, account: Account, beside: Beside) -> Made:
+    return person_views.made_ready(context, connection, written_people.row_of(account, beside))
+
+
+def _add(context: Context, account: Account, stored: JsonObject, methods: list[SignInMethod], made: Made | None) -> None:
     try:
-        return people.add_person(context, account, stored, methods)
+        people.add_person(context, account, stored, methods, spliced=made.kept if made else None)
     except Refusal as refusal:
         if refusal.code != "E_Login_Taken":
             raise
         raise _taken(account.login, "the name is taken") from refusal
 
 
-def _apply(context: Context, connection: Connection, seen: Seen, document: JsonObject, rules: Rules) -> Seen:
+def _apply(context: Context, connection: Connection, seen: Seen, document: JsonObject, rules: Rules) -> Written:
+    before, beside = seen.account, seen.beside
     fields = person_from_document(document)
     require_user_name(fields.user_name)
     if document.get("active") is None:
         # Silent about it, or unassigned: that must not let anybody in who was put out.
-        fields = replace(fields, active=seen.account.active_by_scim)
+        fields = replace(fields, active=before.active_by_scim)
     # Unassigned it is not shown (RFC 7644 §3.5.2.2); the state itself stands in the account.
-    active = {} if document.get("active", "") is None else {"active": seen.account.enabled_by_admin and fields.active}
+    active = {} if document.get("active", "") is None else {"active": before.enabled_by_admin and fields.active}
     parts = parted({name: value for name, value in document.items() if name != "active"})
-    after = replace(people.with_fields(seen.account, fields), managed_by=connection.id)
-    after = _with_extension(context, after, parts.extension)
-    if comparison_key(after.email) != comparison_key(seen.account.email):
-        after = replace(after, email_validated_at=_validated(context, connection, after), self_registered=False)
-    stored = parts.stored | {"id": seen.account.id} | active
-    account = people.store_person(context, seen.account, after, stored)
-    if account.federated_only and not seen.account.federated_only:
+    columns = people.columns_of(fields) | _extension_columns(context, before.home, parts.extension, federated_only=before.federated_only)
+    if comparison_key(fields.email) != comparison_key(before.email):
+        columns |= {"email_validated_at": _validated(context, connection, fields.email), "self_registered": False}
+    stored = parts.stored | {"id": before.id} | active
+    after = replace(before, managed_by=connection.id, **columns)
+    change = people.settled(context, before, after, seen.stored, stored)
+    methods = _methods(connection, beside.methods, parts.extension)
+    known = tuple(methods) == beside.methods and parts.external_id == beside.external_id
+    made = _made(context, connection, change.after, beside) if known else None
+    account = people.store_settled(context, change, spliced=made.kept if made else None)
+    if account.federated_only and not before.federated_only:
         stored_credentials.delete_password(context.database, account.id)
-    methods = _methods(connection, seen.methods, parts.extension)
-    if tuple(methods) != seen.methods:
+    if tuple(methods) != beside.methods:
         _store_methods(context, account, methods)
-    if parts.external_id != seen.external_id:
+    if parts.external_id != beside.external_id:
         _store_external_id(context, connection, account, parts.external_id)
-    account, notes = _with_password(context, account, parts.password, methods, rules)
-    return Seen(account, parts.external_id, tuple(methods), notes)
+    written, notes = _with_password(context, account, parts.password, methods, rules)
+    return Written(written, made.ready if made and written is account else None, notes)
 
 
-def _adopt(context: Context, connection: Connection, existing: Account, document: JsonObject, rules: Rules) -> Seen:
+def _adopt(context: Context, connection: Connection, existing: Account, document: JsonObject, rules: Rules) -> Written:
     """Take over an account that exists by this name, or refuse with the reason in the log (decisions.md 35)."""
     why_not = _why_not(context, connection, existing)
     if why_not:
         raise _taken(existing.login if _in_sight(context, connection, existing) else str(document.get("userName")), why_not)
-    return _apply(context, connection, _seen(context, connection, existing), {"id": existing.id} | document, rules)
+    return _apply(context, connection, get_seen(context, connection, existing.id), {"id": existing.id} | document, rules)
 
 
 def _taken(login: str, reason: str) -> Refusal:
@@ -215,11 +249,6 @@ def _in_sight(context: Context, connection: Connection, account: Account) -> boo
     )
 
 
-def _seen(context: Context, connection: Connection, account: Account) -> Seen:
-    methods = tuple(identity_providers.list_sign_in_methods(context.database, account.id))
-    return Seen(account, stored_people.find_external_id(context.database, connection.id, account.id), methods)
-
-
 def _methods(connection: Connection, present: tuple[SignInMethod, ...], extension: JsonObject) -> list[SignInMethod]:
     """Return the providers an account names: those it has, else the connection's own; `customLogin` belongs to the first one."""
     tied = [SignInMethod(connection.provider, 0, "")] if connection.provider is not None else []
@@ -241,26 +270,28 @@ def _store_methods(context: Context, account: Account, methods: list[SignInMetho
         raise Refusal("E_Login_Taken", field="customLogin", data={"value": methods[0].federated_login}) from error
 
 
-def _with_extension(context: Context, account: Account, extension: JsonObject) -> Account:
-    """Return the account with what a directory wrote into our own extension (R-201); silence about it changes nothing."""
+def _extension_columns(context: Context, home: NodeId, extension: JsonObject, *, federated_only: bool = False) -> dict[str, Any]:
+    """Return the columns of an account that a directory wrote into our own extension (R-201); silence about it changes nothing.
+
+    `federated_only` is what the account was; who becomes so needs a provider at home that vouches.
+    """
     if not extension:
-        return account
+        return {}
     matching, contacts = extension.get("loginMatching"), extension.get("companyContacts")
     if matching is not None and matching not in {criterion.value for criterion in Criterion}:
         raise _invalid("loginMatching", f"one of {', '.join(Criterion)}")
     listed = [str(contact) for contact in contacts] if isinstance(contacts, list) else []
     if not set(listed) <= set(CONTACTS):
         raise _invalid("companyContacts", f"of {', '.join(CONTACTS)}")
-    federated_only = extension.get("federatedOnly") is True
-    if federated_only and not account.federated_only:
-        people.require_provider(context, account)
-    return replace(
-        account,
-        matching=str(matching or ""),
-        federated_only=federated_only,
-        mfa_required=extension.get("mfaRequired") is True,
-        company_contacts=",".join(listed),
-    )
+    becomes = extension.get("federatedOnly") is True
+    if becomes and not federated_only:
+        people.require_provider(context, home)
+    return {
+        "matching": str(matching or ""),
+        "federated_only": becomes,
+        "mfa_required": extension.get("mfaRequired") is True,
+        "company_contacts": ",".join(listed),
+    }
 
 
 def _with_password(
@@ -279,9 +310,9 @@ def _with_password(
         return account, (f"password dropped: {refusal.code}",)
 
 
-def _validated(context: Context, connection: Connection, account: Account) -> Instant | None:
+def _validated(context: Context, connection: Connection, email: str) -> Instant | None:
     """Return that an address counts as proved where its domain is DNS-proved by the connection's node or one above it (decisions.md 12)."""
-    domain = local_and_domain(account.email)[1]
+    domain = local_and_domain(email)[1]
     proved = nodes.find_owning_domain(context.database, domain, "routing") if domain else None
     owned = proved is not None and nodes.is_within(context.database, connection.node, proved.node)
     return context.now() if owned else None
@@ -295,4 +326,15 @@ def _store_external_id(context: Context, connection: Connection, account: Accoun
     try:
         stored_people.replace_external_id(context.database, connection.id, account.id, external_id)
     except Duplicate as error:
-        raise Refusal("E_External_Id_Taken", field="externalId", data={"value": external_id or ""}) from error
+        raise _id_taken(external_id) from error
+
+
+def _insert_external_id(context: Context, connection: Connection, account: Account, external_id: str) -> None:
+    try:
+        stored_people.insert_external_id(context.database, connection.id, account.id, external_id)
+    except Duplicate as error:
+        raise _id_taken(external_id) from error
+
+
+def _id_taken(external_id: str | None) -> Refusal:
+    return Refusal("E_External_Id_Taken", field="externalId", data={"value": external_id or ""})

@@ -3,11 +3,13 @@
 import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
 
 import orjson
 
 from gateway.domain.people import Account, AccountType
-from gateway.domain.schema import ENTERPRISE_URN
+from gateway.domain.schema import ENTERPRISE_URN, JsonObject
 from gateway.domain.values import AccountId, ConnectionId, Instant, NamespaceId, NodeId, comparison_key
 from gateway.storage.database import Database, Row, Statement, place, places
 from gateway.storage.person_rows import make_ready
@@ -18,6 +20,9 @@ from gateway.storage.tables.provisioning import ExternalId, ScimValue
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(Account))
 COLUMNS = tuple(getattr(AccountTable, name) for name in _FIELDS)
+_of = attrgetter(*_FIELDS)
+_COMPARED = ("login", "email", "display_name", "given_name", "family_name", "job_title")
+"""Fields that have a column of their own for the key by which they are compared."""
 _TYPE = _FIELDS.index("type")
 _FLAGS = tuple(
     _FIELDS.index(name)
@@ -154,26 +159,32 @@ def is_email_taken(database: Database, namespace: NamespaceId, email_key: str) -
     return database.row(_EMAIL_TAKEN, namespace=namespace, email_key=email_key) is not None
 
 
-def insert_account(database: Database, account: Account) -> None:
-    """Add an account and its home name. Raises Duplicate if the login is taken in its namespace."""
-    database.write(_INSERT, **_values(account), deleted_login="", sessions_ended_at=None, spliced=None)
+def stored_json(document: JsonObject, account_id: str) -> str:
+    """Return the JSON text that an account keeps of its document: compact, `schemas` first, as `splice` needs it, and then the id."""
+    return orjson.dumps({"schemas": document["schemas"], "id": account_id, **document}).decode()
+
+
+def insert_account(database: Database, account: Account, *, spliced: str | None = None) -> None:
+    """Add an account, with what was made ready of it, and its home name. Raises Duplicate if the login is taken in its namespace."""
+    database.write(_INSERT, **_values(account), deleted_login="", sessions_ended_at=None, spliced=spliced)
     if not account.pending_email_validation:
         insert_name(database, account.namespace, account.login, account.id, "home")
 
 
-def change_account(database: Database, account: Account, *, expected_version: int, before: Account | None = None) -> bool:
-    """Store an account if its version is still the expected one; return whether it was.
+def change_account(
+    database: Database, account: Account, *, expected_version: int, before: Account | None = None, spliced: str | None = None
+) -> bool:
+    """Store an account, with what was made ready of it, if its version is still the expected one; return whether it was.
 
     With the account as it was `before`, only the columns that differ are written, and only their indexes.
     Raises Duplicate if a new login is taken in its namespace.
     """
-    alive: dict[str, object] = {"deleted_login": ""}
-    return _change(database, _values(account) | alive, {} if before is None else _values(before) | alive, expected_version)
+    values = _values(account) | {"deleted_login": ""} if before is None else _differing(account, before)
+    return _change(database, values | {"id": account.id, "spliced": spliced}, expected_version)
 
 
-def _change(database: Database, values: dict[str, object], former: dict[str, object], expected_version: int) -> bool:
-    values["spliced"] = None
-    names = frozenset(name for name, value in values.items() if name not in former or former[name] != value) - {"id"}
+def _change(database: Database, values: dict[str, object], expected_version: int) -> bool:
+    names = frozenset(values) - {"id"}
     statement = _CHANGE.get(names)
     if statement is None:
         columns = {getattr(AccountTable, name): place(name) for name in sorted(names)}
@@ -198,7 +209,7 @@ def insert_name(database: Database, namespace: NamespaceId, name: str, account_i
 
 def bury_account(database: Database, account: Account, *, expected_version: int) -> bool:
     """Store a deleted account and free its names, its ids and what searches find (decisions.md 15)."""
-    if not _change(database, _values(account) | {"deleted_login": comparison_key(account.login)}, {}, expected_version):
+    if not _change(database, _values(account) | {"deleted_login": comparison_key(account.login), "spliced": None}, expected_version):
         return False
     for statement in (_DELETE_NAMES, _DELETE_VALUES, _DELETE_EXTERNAL_IDS):
         database.write(statement, account=account.id)
@@ -233,6 +244,11 @@ def find_external_id(database: Database, connection: ConnectionId, account_id: A
     """Return the id by which a connection's directory knows the account."""
     row = database.row(_EXTERNAL_ID, connection=connection, account=account_id)
     return row[0] if row else None
+
+
+def insert_external_id(database: Database, connection: ConnectionId, account_id: AccountId, value: str) -> None:
+    """Store a connection's id of a new account. Raises Duplicate if the connection uses it for another one."""
+    database.write(_INSERT_EXTERNAL_ID, connection=connection, account=account_id, value=value)
 
 
 def replace_external_id(database: Database, connection: ConnectionId, account_id: AccountId, value: str | None) -> None:
@@ -273,12 +289,23 @@ def account_of(row: Row) -> Account:
 
 
 def _values(account: Account) -> dict[str, object]:
-    values = {name: getattr(account, name) for name in _FIELDS}
-    keys: dict[str, object] = {
-        f"{name}_key": comparison_key(getattr(account, name))
-        for name in ("login", "email", "display_name", "given_name", "family_name", "job_title")
-    }
-    return values | keys | _enterprise_values(account.document)
+    values = dict(zip(_FIELDS, _of(account), strict=True))
+    return values | _keys(values) | _enterprise_values(account.document)
+
+
+def _differing(account: Account, before: Account) -> dict[str, object]:
+    """Return the columns that differ from those of the account as it was."""
+    fields = zip(_FIELDS, _of(account), _of(before), strict=True)
+    values: dict[str, object] = {name: value for name, value, former in fields if value != former}
+    values |= _keys(values)
+    if "document" in values:
+        former = _enterprise_values(before.document)
+        values.update(item for item in _enterprise_values(account.document).items() if former[item[0]] != item[1])
+    return values
+
+
+def _keys(values: dict[str, Any]) -> dict[str, object]:
+    return {f"{name}_key": comparison_key(values[name]) for name in _COMPARED if name in values}
 
 
 def _enterprise_values(document: str) -> dict[str, object]:

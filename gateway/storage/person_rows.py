@@ -81,7 +81,7 @@ def _whether(column: pw.Field) -> pw.Node:
     return pw.Case(None, [(column.is_null(False), 1)])
 
 
-_LOCKED = pw.fn.EXISTS(
+LOCKED = pw.fn.EXISTS(
     CredentialLock.select(pw.SQL("1")).where(
         (CredentialLock.account == Account.id) & ((CredentialLock.standing == 1) | (CredentialLock.locked_until > place("now")))
     )
@@ -110,7 +110,7 @@ _COLUMNS = (
     IdentityProvider.matching,
     AccountProvider.federated_login,
     TotpFactor.account.is_null(False),
-    _LOCKED,
+    LOCKED,
     groups_of(Account.id),
 )
 
@@ -151,7 +151,7 @@ def ready_columns() -> tuple[pw.Node, ...]:
 
     Only the connection that manages a person had it made ready, for its own home's people; what a lock says is known only now.
     """
-    mine = (Account.managed_by == place("connection")) & (Account.home == place("node")) & ~_LOCKED
+    mine = (Account.managed_by == place("connection")) & (Account.home == place("node")) & ~LOCKED
     return (Account.id, Account.document, pw.Case(None, [(mine, Account.spliced)]), groups_of(Account.id))
 
 

@@ -32,9 +32,9 @@ from gateway.services.grants import GrantRejected, Issued
 from gateway.services.groups import Wanted
 from gateway.services.identity_providers import Changes
 from gateway.services.people import NewPerson
-from gateway.services.provisioning import Seen, change_provisioned, create_provisioned
+from gateway.services.provisioning import Seen, Written, change_provisioned, create_provisioned
 from gateway.storage import connections as stored_connections
-from gateway.storage import factors
+from gateway.storage import factors, written_people
 from gateway.storage import grants as stored_grants
 from gateway.storage import group_members as stored_members
 from gateway.storage import groups as stored_groups
@@ -168,7 +168,7 @@ def test_two_changes_of_a_person_are_both_kept(context: Context, acme: Node) -> 
     def with_name(seen: Seen) -> JsonObject:
         return seen.document() | {"displayName": "Mia Holm"}
 
-    with meanwhile(context, stored_people, "find_account", lambda: change_provisioned(context, connection, user, with_name)):
+    with meanwhile(context, written_people, "find_in_sight", lambda: change_provisioned(context, connection, user, with_name)):
         change_provisioned(context, connection, user, with_title)
     mia = stored(context, user)
     assert (mia.job_title, mia.display_name, mia.version) == ("Chef", "Mia Holm", 3)
@@ -177,7 +177,7 @@ def test_two_changes_of_a_person_are_both_kept(context: Context, acme: Node) -> 
 def test_of_ten_who_create_a_name_one_does(context: Context, acme: Node) -> None:
     connection, _ = connection_at(context, acme)
     got = crowd(context, 10, lambda _: create_provisioned(context, connection, acme, {"userName": "mia"}))
-    assert sum(isinstance(each, Seen) for each in got) == 1
+    assert sum(isinstance(each, Written) for each in got) == 1
     assert [each.code for each in got if isinstance(each, Refusal)] == ["E_Login_Taken"] * 9
 
 

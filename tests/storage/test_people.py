@@ -8,6 +8,7 @@ import pytest
 from gateway.domain.document import PersonFields
 from gateway.domain.nodes import Node
 from gateway.domain.people import Account
+from gateway.domain.schema import CORE_USER_URN
 from gateway.services import people as service
 from gateway.services.context import Context
 from gateway.services.people import NewPerson
@@ -71,3 +72,8 @@ def test_the_enterprise_extension_fills_its_columns(context: Context, person: Ca
     document = ada.document[:-1] + f',"{urn}":{{"employeeNumber":"E1","department":"Sales","manager":{{"value":"M1"}}}}}}'
     people.change_account(context.database, replace(ada, document=document, version=2), expected_version=1)
     assert context.database.script("SELECT employee_number_key, department_key, manager FROM account") == [("e1", "sales", "M1")]
+
+
+def test_stored_text_is_compact_and_begins_with_schemas_and_id() -> None:
+    stored = people.stored_json({"userName": "é", "schemas": [CORE_USER_URN]}, "1")
+    assert stored == f'{{"schemas":["{CORE_USER_URN}"],"id":"1","userName":"é"}}'
