@@ -5,6 +5,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -84,7 +85,7 @@ def test_what_a_thread_does_for_somebody_names_whose_it_is() -> None:
 def test_the_trace_of_a_bug_tells_where_and_what_but_not_what_somebody_sent(log_format: str) -> None:
     stream = io.StringIO()
     logs.configure(log_format, stream)
-    for act in (lambda: break_down("topsecret"), give_up):
+    for act in (partial(break_down, "topsecret"), give_up):
         try:
             act()
         except (KeyError, Unreachable):
@@ -92,7 +93,7 @@ def test_the_trace_of_a_bug_tells_where_and_what_but_not_what_somebody_sent(log_
     told = stream.getvalue()
     assert told.index("json.decoder.JSONDecodeError") < told.index("builtins.KeyError")
     assert "in break_down" in told
-    assert told.count("topsecret") == told.count('break_down("topsecret")') + told.count('break_down(\\"topsecret\\")')
+    assert "topsecret" not in told
     assert "gateway.domain.ports.Unreachable: The server could not be reached." in told
 
 
