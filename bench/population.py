@@ -104,8 +104,8 @@ def _people(context: Context, connection: Connection, node: Node, numbers: Seque
     for start in range(0, len(numbers), _BATCH):
         with context.database.transaction():
             part = numbers[start : start + _BATCH]
-            made = [provisioning.create_provisioned(context, connection, node, person(number)).account.id for number in part]
-            ids += [person_views.get_written(reader, account).id for account in made]
+            made = [provisioning.create_provisioned(context, connection, node, person(number)) for number in part]
+            ids += [person_views.get_written(reader, each.account.id, each.ready).id for each in made]
     return ids
 
 
