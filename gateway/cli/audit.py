@@ -134,9 +134,12 @@ def verify(*, kept: Path | None, as_json: bool) -> None:
     """Prove that no sealed event was changed, removed, added or moved; tell each that was."""
     act = context()
     verdict = audit_verification.verify_trail(act, unverified_kept=_statement_in(kept) if kept else "")
-    show(_document(verdict), as_json=as_json)
-    if not as_json:
-        show([_told(finding) for finding in verdict.findings], as_json=False)
+    document = _document(verdict)
+    if as_json:
+        show(document, as_json=True)
+    else:
+        show({name: value for name, value in document.items() if not isinstance(value, list)}, as_json=False)
+        show([_told(finding) for finding in (*verdict.findings, *verdict.late)], as_json=False)
     if verdict.found:
         raise Failed("E_Audit_Broken", f"{verdict.found} findings: the audit trail is not what was sealed")
 

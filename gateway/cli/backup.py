@@ -93,12 +93,14 @@ def _readable(file: str) -> Iterator[IO[bytes]]:
 
 
 def _document(summary: Summary) -> dict[str, object]:
+    """Return what a backup holds; the rows of each table only for programs."""
+    tables = {"tables": dict(summary.tables)} if click.get_current_context().params["as_json"] else {}
     return {
         "made_at": moment(summary.made_at),
         "release": summary.release,
         "engine": summary.engine,
         "rows": sum(summary.tables.values()),
-        "tables": dict(summary.tables),
+        **tables,
         "audit_events": summary.audit_events,
         "audit_root": summary.audit_root,
     }
