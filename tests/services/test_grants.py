@@ -21,6 +21,7 @@ from gateway.storage import audit
 from gateway.storage import people as stored_people
 from gateway.tokens.keyring import KeyRing
 from tests.conftest import Clock
+from tests.races import crowd
 from tests.sign_ins import make_app, make_member
 
 CALLBACK, VERIFIER = "https://app.example/cb", "v" * 43
@@ -355,6 +356,16 @@ def test_first_refresh_token_ends_with_its_time_though_it_is_stored_nowhere(
     assert grants.find_refreshable(context, acme.id, first) is None
     with pytest.raises(GrantRejected):
         grants.refresh(context, acme, shop, first)
+
+
+def test_of_many_who_bring_a_first_refresh_token_at_once_two_get_another(
+    context: Context, acme: Node, shop: RelyingParty, session: Session
+) -> None:
+    """One, and the one extra child within the grace, as for any later token (decisions.md 33)."""
+    first = redeem(context, acme, shop, code_for(context, acme, shop, session)).refresh_token
+    got = crowd(context, 8, lambda _: grants.refresh(context, acme, shop, first))
+    assert sum(isinstance(each, grants.Issued) for each in got) == 2
+    assert sum(isinstance(each, GrantRejected) for each in got) == 6
 
 
 @pytest.mark.parametrize("at", range(4, 110, 21))
