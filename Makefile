@@ -23,10 +23,14 @@ demo: .venv/runtime.stamp ## everything running on http://localhost:8000 with SQ
 test: check .venv-iam/stamp browser ## format, lint, types, contracts, tests; at most 10 minutes on 2 cores
 	$(call step,tests)
 	@$(BIN)/pytest -n $(WORKERS)
+	$(call step,storage and services and SCIM on PostgreSQL)
+	@MOONGATE_TEST_DATABASE=postgresql $(BIN)/pytest -n $(WORKERS) tests/storage tests/services tests/scim
 
 verify: check .venv-iam/stamp browser nginx ## the long run: all of test and whatever takes longer, with branch coverage
 	$(call step,all tests, with coverage)
 	@$(BIN)/pytest -n $(WORKERS) -m 'not load' --cov --cov-report=term --cov-fail-under=85
+	$(call step,all tests on PostgreSQL)
+	@MOONGATE_TEST_DATABASE=postgresql $(BIN)/pytest -n $(WORKERS) -m 'not load'
 	$(call step,load and faults: alone)
 	@$(BIN)/pytest -m load tests/load
 
