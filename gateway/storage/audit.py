@@ -18,7 +18,11 @@ _INSERT_TRACE = Statement(AdmissionTrace.insert(places(AdmissionTrace)))
 _TRACES = Statement(AdmissionTrace.select().where(AdmissionTrace.correlation_id == place("correlation_id")).order_by(AdmissionTrace.id))
 _AUDIT = Statement(Audit.select().where(Audit.id == place("id")))
 _AUDIT_OF_NODE = Statement(Audit.select().where(Audit.node == place("node")).order_by(Audit.id.desc()).limit(place("limit")))
-_AUDIT_OF_CORRELATION = Statement(Audit.select().where(Audit.correlation_id == place("correlation_id")).order_by(Audit.id))
+_OF_CORRELATION = Audit.correlation_id == place("correlation_id")
+# The index holds sealed rows only (migration 0023); those that wait come first, so that one sealed in between is found twice, not never.
+_AUDIT_OF_CORRELATION = tuple(
+    Statement(Audit.select().where(_OF_CORRELATION & part)) for part in (Audit.leaf.is_null(), Audit.leaf.is_null(False))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +107,10 @@ def list_audit(database: Database, node_id: NodeId, *, limit: int) -> Sequence[A
 
 
 def list_audit_of_correlation(database: Database, correlation_id: str) -> Sequence[AuditRow]:
-    """Return the events under a correlation id."""
-    return [AuditRow(*row) for row in database.rows(_AUDIT_OF_CORRELATION, correlation_id=correlation_id)]
+    """Return the events under a correlation id, oldest first."""
+    found = (row for statement in _AUDIT_OF_CORRELATION for row in database.rows(statement, correlation_id=correlation_id))
+    rows = {row[0]: AuditRow(*row) for row in found}
+    return [rows[row_id] for row_id in sorted(rows)]
 
 
 def _chain_text(chain: Sequence[TraceStep]) -> str:

@@ -29,9 +29,9 @@ def search_audit(
         conditions.append(Audit.id < before)
     if after:
         conditions.append(Audit.id > after)
-    # The indexes of actors and targets hold sealed rows only (migration 0013). Those that wait for their seal are few and are asked first:
-    # one that is sealed in between is then found twice rather than never.
-    parts = (_UNSEALED, _SEALED) if search.actor or search.target else (None,)
+    # The indexes of actors, targets and correlation ids hold sealed rows only (migration 0023). Those that wait for their seal are few and
+    # are asked first: one that is sealed in between is then found twice rather than never.
+    parts = (_UNSEALED, _SEALED) if search.actor or search.target or search.correlation_id else (None,)
     found = [_page(database, conditions if part is None else [*conditions, part], limit, oldest_first=bool(after)) for part in parts]
     if len(found) == 1:
         return found[0]
