@@ -10,11 +10,12 @@ import pytest
 
 from gateway.domain.nodes import Node
 from gateway.domain.people import Account
-from gateway.domain.relying_party import RelyingParty
-from gateway.services import audit, backup, identity_providers, sealing, sessions
+from gateway.domain.relying_party import AuthorizationRequest, RelyingParty
+from gateway.services import audit, backup, grants, identity_providers, sealing, sessions
 from gateway.services import sign_in as sign_ins
 from gateway.services.audit_verification import verify_trail
 from gateway.services.context import Context
+from gateway.services.grants import GrantRejected
 from gateway.services.house import House
 from gateway.storage import audit as audit_rows
 from gateway.storage import backup as stored
@@ -24,7 +25,18 @@ from gateway.wiring import open_house
 from tests import databases
 from tests.conftest import Clock, settings_for
 from tests.services.backups.files import contents, empty, made, restored
-from tests.sign_ins import PASSWORD, begin, make_person
+from tests.sign_ins import PASSWORD, REDIRECT_URI, begin, make_app, make_person
+
+
+def coded(context: Context, node: Node, app: RelyingParty) -> str:
+    """Sign in at an app and return the code it gets."""
+    secret = sign_ins.prove_password(context, node, begin(context, node, app).sign_in, "anna.berg", PASSWORD).session_secret
+    session = sessions.find_live_session(context, node, secret)
+    assert session is not None
+    asked = AuthorizationRequest(app.client_id, REDIRECT_URI, ("openid", "offline_access"))
+    code = grants.authorize(context, node, app, asked, session, tenant="")
+    assert isinstance(code, str)
+    return code
 
 
 class TestRoundTrip:
@@ -92,6 +104,18 @@ class TestWhatMustNotComeBack:
         assert not sessions.list_of_account(again, anna.id)
         for table in ("session", "app_grant", "refresh_token", "kept_code", "sign_in", "access_code"):
             assert again.database.script(f"SELECT * FROM {table}") == []  # noqa: S608 -- names of our own tables
+
+    def test_a_code_and_a_refresh_token_of_before_are_worth_nothing(self, context: Context, filled: Node, wiki: RelyingParty) -> None:
+        app = make_app(context, filled, name="Mail", grants=("authorization_code", "refresh_token"), scopes=("openid", "offline_access"))
+        issued = grants.redeem_code(context, filled, app, coded(context, filled, app), redirect_uri=REDIRECT_URI, verifier="")
+        code = coded(context, filled, app)
+        backup.restore_backup(context, made(context), replace=True)
+        with pytest.raises(GrantRejected):
+            grants.redeem_code(context, filled, app, code, redirect_uri=REDIRECT_URI, verifier="")
+        assert issued.refresh_token
+        with pytest.raises(GrantRejected):
+            grants.refresh(context, filled, app, issued.refresh_token)
+        assert context.database.script("SELECT * FROM app_grant") == []
 
     def test_sessions_of_the_database_that_is_replaced_end(self, context: Context, filled: Node, anna: Account) -> None:
         file = made(context)
