@@ -31,6 +31,8 @@ _HANDSHAKE_SECONDS = 0.2
 _LOOK_SECONDS = 0.02
 
 _leaving = threading.Event()
+_ending = threading.Event()
+"""Told to end at once, whatever else goes on."""
 
 
 class Application(Protocol):
@@ -85,6 +87,7 @@ def _follow(app: Application, port: _Port, orders: int) -> None:
                 app.wsgi_app = _LastAnswers(app.wsgi_app)
                 threading.Thread(target=_leave, args=(port, number == CLOSED), name="leaving", daemon=True).start()
         elif callable(act := signal.getsignal(number)):
+            _ending.set()
             act(number, None)
 
 
@@ -93,8 +96,10 @@ def _leave(port: _Port, closes: bool) -> None:  # noqa: FBT001 -- passed on by t
     try:
         if closes:
             # Nobody follows: whoever waits to be taken is taken first.
-            time.sleep(_HANDSHAKE_SECONDS)
+            _ending.wait(_HANDSHAKE_SECONDS)
             _wait(lambda: waiting_connections(port.listener) == 0, until)
+        if _ending.is_set():
+            return
         go_deaf(port.listener, port.inode)
     except OSError:
         # Told to end meanwhile: the library closed the port itself.
@@ -105,8 +110,8 @@ def _leave(port: _Port, closes: bool) -> None:  # noqa: FBT001 -- passed on by t
 
 
 def _wait(condition: Callable[[], bool], until: float) -> None:
-    while not condition() and time.monotonic() < until:
-        time.sleep(_LOOK_SECONDS)
+    while not condition() and time.monotonic() < until and not _ending.wait(_LOOK_SECONDS):
+        pass
 
 
 class _LastAnswers:

