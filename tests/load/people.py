@@ -1,6 +1,7 @@
 """People who sign on in the morning, work, and leave; whoever left must not be let in anywhere, by anything they still hold."""
 
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.journeys.processes import Answer
 from tests.journeys.wanderer import CALLBACK, App
 from tests.load.directory import Person
 from tests.load.ledger import Ledger
@@ -16,14 +18,14 @@ from tests.load.scim import active
 from tests.load.wire import Browser, Failed, Line, Scim
 
 
-def sign_on(browser: Browser, app: App, organisation: Organisation, login: str) -> str:
-    """Go to an app, sign in at the organisation if no session lives, and return where the browser comes back with a code."""
+def sign_on(browser: Browser, app: App, organisation: Organisation, login: str) -> tuple[str, Answer]:
+    """Go to an app, sign in at the organisation if no session lives; return where the browser ends, with a code if all is well."""
     url, page = browser.follow(app.request)
     if not url.startswith(CALLBACK):
         url, page = browser.submit(url, page, "/sign-in", login=login)
         if url.startswith(organisation.issuer):
             url, page = browser.follow(organisation.authorize(url, login))
-    return url
+    return url, page
 
 
 @dataclass
@@ -140,9 +142,13 @@ class Gate:
             self.ledger.surprise(f"{visit.person.login} was switched off, and a {what} was good")
 
     def _redeem(self, visit: Visit, app: App) -> None:
-        landed = sign_on(visit.browser, app, self.organisation, visit.person.login)
-        if not landed.startswith(f"{CALLBACK}?code="):
-            self.ledger.surprise(f"{visit.person.login} could not sign in: {landed[:200]}")
+        begun = time.monotonic()
+        landed, page = sign_on(visit.browser, app, self.organisation, visit.person.login)
+        # A callback that a proxy repeats, because its gateway died with the first one, is refused: a state is good once.
+        done = landed.startswith(f"{CALLBACK}?code=")
+        told = re.findall(r'data-error="(\w+)"', page.body.decode(errors="replace"))
+        self.ledger.note("browser sign-in, all of it", begun, failed="" if done else f"{visit.person.login}: {told} at {landed[:200]}")
+        if not done:
             raise Failed("sign-in")
         self._tokens(visit, app, landed)
 

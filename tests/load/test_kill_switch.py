@@ -54,7 +54,7 @@ def switch_off(world: World, number: int) -> float:
     login = f"person{number}@acme.example"
     account = directory.ask("create", "POST", "/Users", person(login)).json()["id"]
     browser = Browser(there)
-    tokens = [app.redeem(browser, sign_on(browser, app, world.organisation, login)) for app in world.stage.apps]
+    tokens = [app.redeem(browser, sign_on(browser, app, world.organisation, login)[0]) for app in world.stage.apps]
     begun = time.monotonic()
     assert directory.ask("active", "PATCH", f"/Users/{account}", active(value=False)).status == 200
     # Acknowledged at the first: refused at the second from now on, by whatever way.
