@@ -300,6 +300,17 @@ def test_code_dies_with_whatever_it_hangs_on(
         redeem(context, acme, shop, code)
 
 
+def test_code_dies_with_an_account_that_expires_without_anybodys_act(
+    context: Context, acme: Node, shop: RelyingParty, session: Session, ann: Account, clock: Clock
+) -> None:
+    with context.database.transaction():
+        people.store_person(context, ann, replace(ann, disable_after=type(clock.now)(clock.now + 30_000)))
+    code = code_for(context, acme, shop, session)
+    clock.advance(seconds=30)
+    with pytest.raises(GrantRejected):
+        redeem(context, acme, shop, code)
+
+
 def test_somebody_enabled_again_gets_nothing_for_an_old_code(
     context: Context, acme: Node, shop: RelyingParty, session: Session, ann: Account
 ) -> None:
