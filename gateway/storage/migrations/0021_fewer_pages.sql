@@ -1,4 +1,4 @@
--- Fewer pages for each write, and fewer rows read for each page of people (ADR 0018).
+-- Fewer pages for each write, and fewer rows read for each page of people (ADR 0021).
 
 -- What is spliced into a person's document, made when the person is written; null: it is made when it is read.
 ALTER TABLE account ADD COLUMN spliced TEXT;

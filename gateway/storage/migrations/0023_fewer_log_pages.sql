@@ -1,4 +1,4 @@
--- Fewer pages for each event (ADR 0018): events lie in the order of their ids, which sort by time, so that new ones share a page.
+-- Fewer pages for each event (ADR 0021): events lie in the order of their ids, which sort by time, so that new ones share a page.
 
 CREATE TABLE outbox_keyed (
     id TEXT PRIMARY KEY,
