@@ -78,6 +78,8 @@ def run(address: tuple[str, int], make_client: Callable[[int], Client], *, conne
             waiting -= 1
             following = _following(connection.client, reply)
             if following is not None and (requests is None or sent < requests):
+                if reply.header("Connection") == "close":
+                    _renew(connection, address, selector)
                 _send(connection, following)
                 sent, waiting = sent + 1, waiting + 1
     seconds = time.perf_counter() - begun
@@ -105,9 +107,21 @@ def request(method: str, path: str, host: str, headers: dict[str, str] | None = 
 
 
 def _open(address: tuple[str, int], client: Client) -> _Connection:
+    return _Connection(client, _connected(address))
+
+
+def _connected(address: tuple[str, int]) -> socket.socket:
     opened = socket.create_connection(address)
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return _Connection(client, opened)
+    return opened
+
+
+def _renew(connection: _Connection, address: tuple[str, int], selector: selectors.BaseSelector) -> None:
+    """Go on by another connection, as the server asked."""
+    selector.unregister(connection.socket)
+    connection.socket.close()
+    connection.socket = _connected(address)
+    selector.register(connection.socket, selectors.EVENT_READ, connection)
 
 
 def _send(connection: _Connection, request: bytes) -> None:

@@ -84,7 +84,7 @@ def _follow(app: Application, port: _Port, orders: int) -> None:
         if number in {SUCCEEDED, CLOSED}:
             if not _leaving.is_set():
                 _leaving.set()
-                app.wsgi_app = _LastAnswers(app.wsgi_app)
+                app.wsgi_app = LastAnswers(app.wsgi_app)
                 threading.Thread(target=_leave, args=(port, number == CLOSED), name="leaving", daemon=True).start()
         elif callable(act := signal.getsignal(number)):
             _ending.set()
@@ -114,13 +114,15 @@ def _wait(condition: Callable[[], bool], until: float) -> None:
         pass
 
 
-class _LastAnswers:
+class LastAnswers:
     """A middleware: each answer is the last one of its connection."""
 
     def __init__(self, app: "WSGIApplication") -> None:
         self._app = app
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Let the app answer, and say so."""
+
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:  # noqa: ANN401 -- as WSGI has it
             return start_response(status, [*headers, ("Connection", "close")], exc_info)
 

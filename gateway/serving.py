@@ -14,6 +14,7 @@ from granian.server.mp import MPServer
 
 from gateway import leaving
 from gateway.listening import BACKLOG
+from gateway.spreading import Spreading
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ def serve(plan: Plan, listener: socket.socket, *, lifeline: int, told: int) -> N
 
     def load() -> leaving.Application:
         app: leaving.Application = getattr(importlib.import_module(plan.module), plan.factory)()
+        if plan.workers > 1:
+            app.wsgi_app = Spreading(app.wsgi_app)
         leaving.obey(app, listener)
         os.write(told, b"r")
         os.close(told)
