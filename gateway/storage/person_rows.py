@@ -13,6 +13,7 @@ from gateway.storage.tables.federation import AccountProvider, IdentityProvider
 from gateway.storage.tables.nodes import NodeAncestry
 from gateway.storage.tables.people import Account, CredentialLock
 from gateway.storage.tables.provisioning import ExternalId
+from gateway.storage.text_list import Among
 
 
 class Ready(NamedTuple):
@@ -120,7 +121,7 @@ IN_SIGHT = (
     & (Account.type == pw.SQL(f"'{AccountType.HUMAN.value}'"))
     # A pending self-registration owns no name and is nobody yet (decisions.md 2).
     & ((Account.self_registered == pw.SQL("0")) | Account.email_validated_at.is_null(False))
-    & Account.home.in_(NodeAncestry.select(NodeAncestry.descendant).where(NodeAncestry.ancestor == place("node")))
+    & Among(Account.home, NodeAncestry.select(NodeAncestry.descendant).where(NodeAncestry.ancestor == place("node")))
 )
 """Living people homed in a node or below it (decisions.md 35)."""
 

@@ -20,7 +20,7 @@ from gateway.storage.database import Database
 from tests import databases
 from tests.groups import Directory, directory_at, people_at
 from tests.sign_ins import PASSWORD, REDIRECT_URI, begin, make_app, make_person, make_provider, request_of, vouched
-from tests.sql import chosen_walks, table_names, table_of, traced
+from tests.sql import chosen_walks, plan_of, table_names, table_of, traced
 
 PEOPLE = 2000
 MANY = 1000
@@ -155,3 +155,14 @@ def test_whatever_is_asked_often_is_found_by_an_index(world: World) -> None:
     walked = {sql: steps for sql in asked if (steps := chosen_walks(world.context.database, sql, large))}
     told = "\n\n".join(f"{sql[:1500]}\n{steps}" for sql, steps in walked.items())
     assert not walked, told
+
+
+def test_a_page_of_people_reads_nobody_of_another_tenant(world: World) -> None:
+    """Else the first page of one tenant would cost as much as all people of all tenants before it."""
+    with traced(world.context.database) as ran:
+        world.directory.send("GET", "/Users?startIndex=1&count=20")
+    pages = [sql for sql in ran if "LIMIT 20" in sql]
+    assert pages
+    for page in pages:
+        steps = "\n".join(plan_of(world.context.database, page))
+        assert "Index Cond: (home = ANY" in steps if databases.POSTGRES else "account_sight (home=?" in steps, steps
