@@ -37,6 +37,7 @@ def as_result(node: Node, provider: IdentityProvider) -> dict[str, object]:
         "email_trust": provider.email_trust,
         "external_id_claim": provider.external_id_claim,
         "link_only": provider.link_only,
+        "jit": provider.jit,
         "mfa_amr": provider.mfa_amr,
         "mfa_acr": provider.mfa_acr,
         "auth_method": provider.auth_method,
@@ -60,6 +61,10 @@ def _rules(function: Callable[..., Result]) -> Callable[..., Result]:
         click.option("--email-trust", type=click.Choice([item.value for item in EmailTrust]), help="What stands in for email_verified."),
         click.option("--external-id-claim", help="The one claim that external id compares."),
         click.option("--link-only/--sign-in", "link_only", default=None, help="Whether it only links accounts."),
+        click.option(
+            "--jit/--no-jit", "jit", default=None, help="Whether people nobody provisioned get an account, in proved domains alone."
+        ),
+        click.option("--jit-role", metavar="NAME", help="The role that such an account gets."),
         click.option("--mfa-amr", multiple=True, metavar="V", help="A value of amr that proves a second factor."),
         click.option("--mfa-acr", multiple=True, metavar="V", help="A value of acr that proves a second factor."),
     )

@@ -156,7 +156,8 @@ def _link_step(step: str) -> Callable[[Facts], Finding]:
         if sought is not None and step == "match":
             detail |= {"criterion": sought.criterion, "claim": sought.claim, "value": sought.value}
         if step == "match" and facts.link.account is not None:
-            detail |= {"account": facts.link.account, "by": "first match" if facts.link.new else "link"}
+            by = "just in time" if facts.link.newcomer else "first match" if facts.link.new else "link"
+            detail |= {"account": facts.link.account, "by": by}
         return Finding(facts.link.code if facts.link.step == step else "", detail=detail)
 
     return check

@@ -76,6 +76,10 @@ class IdentityProvider:
     """Where the issuer holds `{tenantid}`: the only tenants of Entra whose tokens are taken."""
     tested_at: Instant | None = None
     """When its discovery document and keys were last found in order."""
+    jit: bool = False
+    """Whether somebody whom nobody provisioned gets an account at the first sign-in (just in time, R-069)."""
+    jit_role: str = ""
+    """Id of the role that such an account gets; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,18 @@ class LookedFor:
 
 
 @dataclass(frozen=True, slots=True)
+class Newcomer:
+    """Somebody for whom an account may be made: what the provider says of them, as far as it can be kept."""
+
+    login: str
+    email: str
+    email_verified: bool
+    given_name: str = ""
+    family_name: str = ""
+    display_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LinkDecision:
     """The outcome of `decide_link`: an account already linked, one to link now, or a refusal with its code."""
 
@@ -147,6 +163,8 @@ class LinkDecision:
     step: str = "match"
     """The step of the chain that refused: `claims`, `match`, `proof` or `binding`."""
     detail: Mapping[str, object] = field(default_factory=dict)
+    newcomer: Newcomer | None = None
+    """With `E_No_User`: an account may be made, and the sign-in asked about anew."""
 
 
 def looked_for(provider: IdentityProvider, assertion: Assertion, criterion: Criterion) -> LookedFor:
@@ -187,13 +205,19 @@ def guest_login_start(address: str) -> str:
 
 
 def decide_link(
-    provider: IdentityProvider, assertion: Assertion, linked: AccountId | None, candidates: Sequence[Candidate]
+    provider: IdentityProvider,
+    assertion: Assertion,
+    linked: AccountId | None,
+    candidates: Sequence[Candidate],
+    *,
+    email_domain_owned: bool = False,
 ) -> LinkDecision:
     """Return which account the assertion stands for (openid.md section 6).
 
     `linked` is the account bound to (node, provider, issuer, subject); where there is one it alone decides, whatever the
     claims say now (R-066). Of `candidates` only those count that were found by their own criterion, or, lacking one, by
-    the provider's.
+    the provider's. `email_domain_owned` says whether the provider's node proved the domain of the claim `email`: where nobody is found, an
+    account may be made for such an address alone, and only if the provider does so (openid.md 71).
     """
     if linked is not None:
         return LinkDecision(account=linked, new=False, code="")
@@ -203,12 +227,30 @@ def decide_link(
     if not matches:
         if not sought.value:
             return _refused("E_Claim_Missing", sought, "claims", {"claims": sorted(assertion.claims)})
-        return _refused("E_No_User", sought, "match", {})
+        return _newcomer(provider, assertion, sought, email_domain_owned=email_domain_owned)
     if len({match.account for match in matches}) > 1:
         return _refused("E_Ambiguous_User", sought, "match", {"accounts": sorted(match.account for match in matches)})
     match = matches[0]
     found_by = looked_for(provider, assertion, match.criterion)
     return _refusal_of(match, assertion, found_by) or LinkDecision(match.account, new=True, code="", looked_for=found_by)
+
+
+def _newcomer(provider: IdentityProvider, assertion: Assertion, sought: LookedFor, *, email_domain_owned: bool) -> LinkDecision:
+    """Return that nobody was found, with the newcomer for whom an account may be made, or why none may."""
+    if not provider.jit:
+        return _refused("E_No_User", sought, "match", {})
+    email, verified = assertion.text("email"), assertion.email_verified()
+    domain = email.rpartition("@")[2].casefold()
+    if not email:
+        return _refused("E_Claim_Missing", LookedFor(Criterion.EMAIL, "email", ""), "claims", {"claims": sorted(assertion.claims)})
+    if not email_domain_owned:
+        return _refused("E_Domain_Not_Allowed", sought, "proof", {"domain": domain})
+    if not (verified or (verified is None and provider.email_trust is EmailTrust.DOMAINS)):
+        return _refused("E_Email_Unverified", sought, "proof", {"email_verified": verified})
+    login = email if provider.matching is Criterion.EXTERNAL_ID else sought.value
+    names = (assertion.text(claim) for claim in ("given_name", "family_name", "name"))
+    newcomer = Newcomer(login, email, verified is True, *names)
+    return LinkDecision(None, new=False, code="E_No_User", looked_for=sought, detail={"just_in_time": True}, newcomer=newcomer)
 
 
 def _refusal_of(match: Candidate, assertion: Assertion, sought: LookedFor) -> LinkDecision | None:

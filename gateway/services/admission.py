@@ -19,7 +19,7 @@ from gateway.domain.relying_party import Means, RelyingParty, Session
 from gateway.domain.sign_in import Path, Step
 from gateway.domain.values import AccountId, Instant, NodeId, SessionId, hash_token, new_token
 from gateway.metrics import figures
-from gateway.services import access, linking, routing
+from gateway.services import access, linking, newcomers, routing
 from gateway.services import people as services_people
 from gateway.services.context import Context
 from gateway.storage import audit, factors, identity_providers, nodes, people, sessions
@@ -81,8 +81,7 @@ def admit(context: Context, attempt: Attempt) -> Admitted | Refusal:
     written as a link in the same transaction, once nothing refuses.
     """
     with context.database.transaction():
-        facts = load_facts(context, attempt)
-        verdict = judge(facts)
+        facts, verdict = walk(context, attempt)
         if not verdict.code and attempt.provider and attempt.assertion and facts.link:
             clash = linking.keep(context, attempt.provider, attempt.assertion, facts.link)
             verdict = replace(verdict, code=clash, due=None) if clash else verdict
@@ -90,6 +89,27 @@ def admit(context: Context, attempt: Attempt) -> Admitted | Refusal:
         if verdict.code or facts.account is None or facts.means is None:
             return _refusal(facts, verdict)
         return _admitted(facts, verdict, _welcomed(context, facts, facts.account), facts.means)
+
+
+def walk(context: Context, attempt: Attempt) -> tuple[Facts, Verdict]:
+    """Return what the chain looks at and what it says; for a newcomer an account is made first, in the transaction that is open."""
+    facts = load_facts(context, attempt)
+    verdict = judge(facts)
+    if verdict.code != "E_No_User" or facts.link is None or facts.link.newcomer is None:
+        return facts, verdict
+    if attempt.provider is None or attempt.assertion is None:
+        return facts, verdict
+    newcomer = facts.link.newcomer
+    context.database.hold_name("newcomer", attempt.provider.id, attempt.assertion.subject)
+    if not linking.is_linked(context, attempt.provider, attempt.assertion):
+        refusal = newcomers.why_not(context, attempt.provider, newcomer)
+        if refusal is not None:
+            found = {"newcomer": newcomer.login, "reason": refusal.reason}
+            return facts, Verdict(refusal.code, None, refusal_at("match", refusal.code, found))
+        newcomers.welcome(context, attempt.provider, attempt.assertion, newcomer)
+    known = load_facts(context, attempt)
+    known = replace(known, link=replace(known.link, newcomer=newcomer)) if known.link else known
+    return known, judge(known)
 
 
 def find_admitted(context: Context, attempt: Attempt) -> tuple[Admitted, Trace] | None:
@@ -291,11 +311,13 @@ def _refusal(facts: Facts, verdict: Verdict) -> Refusal:
     data = {"provider": facts.provider.name if facts.provider else "", "app": facts.client.name if facts.client else ""}
     if sought is not None:
         data |= {"criterion": _IN_WORDS[sought.criterion], "value": sought.value, "claim": sought.claim}
+    if facts.link is not None and isinstance(domain := facts.link.detail.get("domain"), str):
+        data["domain"] = domain
     if facts.method_names:
         data["expected"] = ", ".join(facts.method_names)
     if facts.entitlement and facts.entitlement.choices:
         data["tenants"] = ", ".join(place.name for place in facts.entitlement.choices)
-    if facts.home_chain:
-        data["tenant"] = facts.home_chain[0].slug
+    if facts.home_chain or facts.issuer_chain:
+        data["tenant"] = (facts.home_chain or facts.issuer_chain)[0].slug
     step = next((item for item in verdict.trace if item.outcome == "refused"), None)
     return Refusal(verdict.code, data=data, reason=f"refused at {step.step}" if step else "")

@@ -22,8 +22,9 @@ from gateway.domain.provider_metadata import (
     is_issuer,
     read_metadata,
 )
-from gateway.domain.values import ProviderId
+from gateway.domain.values import NodeId, ProviderId
 from gateway.domain.vendors import FACTS, recognise_vendor
+from gateway.services import access
 from gateway.services.context import Context
 from gateway.storage import identity_providers
 from gateway.storage.database import Duplicate
@@ -56,6 +57,9 @@ class NewProvider:
     mfa_acr: Sequence[str] = ()
     issuer_tenants: Sequence[str] = ()
     activate: bool = False
+    jit: bool = False
+    jit_role: str = ""
+    """Name of a role of the node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,9 @@ class Changes:
     link_only: bool | None = None
     mfa_amr: Sequence[str] | None = None
     mfa_acr: Sequence[str] | None = None
+    jit: bool | None = None
+    jit_role: str | None = None
+    """Name of a role of the node; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,8 @@ def add_provider(context: Context, fetcher: HttpFetcher, node: Node, new: NewPro
         auth_method=_auth_method(metadata, facts.auth_methods),
         algorithms=_pinned(metadata),
         issuer_tenants=tuple(new.issuer_tenants),
+        jit=new.jit,
+        jit_role=_role(context, node.id, new.jit_role),
     )
     with context.database.transaction():
         try:
@@ -140,6 +149,8 @@ def change_provider(context: Context, provider: IdentityProvider, changes: Chang
             raise Refusal("E_Field_Required", field=name, data={"field": name})
     _require_credential("client_id", plain.get("client_id", provider.client_id))
     with context.database.transaction():
+        if changes.jit_role is not None:
+            plain["jit_role"] = _role(context, provider.node, changes.jit_role)
         changed = replace(_current(context, provider), **plain)
         identity_providers.change_provider(context.database, changed)
         if changes.client_secret is not None:
@@ -273,6 +284,7 @@ _CHANGEABLE = (
     "email_trust",
     "external_id_claim",
     "link_only",
+    "jit",
     "mfa_amr",
     "mfa_acr",
 )
@@ -351,6 +363,16 @@ def _current(context: Context, provider: IdentityProvider) -> IdentityProvider:
     if current is None:
         raise Refusal("E_Idp_Unknown", field="key", data={"value": provider.key}, reason="it was deleted meanwhile")
     return current
+
+
+def _role(context: Context, node_id: NodeId, name: str) -> str:
+    """Return the id of the role that newcomers get, or refuse one that nobody gets by signing in: an administrator's."""
+    if not name:
+        return ""
+    role = access.get_role(context, node_id, name)
+    if role.type == "hierarchy":
+        raise Refusal("E_Field_Invalid", field="jit_role", data={"field": "role of newcomers", "rule": "no administrator's role"})
+    return role.id
 
 
 def _wrapped(context: Context, provider_id: ProviderId, secret: str) -> str:

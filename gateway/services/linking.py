@@ -26,7 +26,10 @@ ROUTING = "routing"
 def resolve(context: Context, provider: IdentityProvider, assertion: Assertion) -> LinkDecision:
     """Return which account the assertion stands for, without writing anything."""
     linked = identity_providers.find_linked_account(context.database, provider, assertion.issuer, assertion.subject)
-    return decide_link(provider, assertion, linked, [] if linked else list_candidates(context, provider, assertion))
+    if linked is not None:
+        return decide_link(provider, assertion, linked, [])
+    owned = provider.jit and _is_owned(context, provider, assertion.text("email"))
+    return decide_link(provider, assertion, None, list_candidates(context, provider, assertion), email_domain_owned=owned)
 
 
 def is_linked(context: Context, provider: IdentityProvider, assertion: Assertion) -> bool:
@@ -111,7 +114,11 @@ def _equal(context: Context, provider: IdentityProvider, found: Found, value: st
 
 def _domain_proved(context: Context, provider: IdentityProvider, email_key: str) -> bool:
     """Return whether the provider's node proved the address's domain by DNS and trusts the provider for it (decisions.md 12)."""
-    if provider.email_trust is not EmailTrust.DOMAINS:
-        return False
-    domain = nodes.find_owning_domain(context.database, local_and_domain(email_key)[1], ROUTING)
-    return domain is not None and domain.node == provider.node
+    return provider.email_trust is EmailTrust.DOMAINS and _is_owned(context, provider, email_key)
+
+
+def _is_owned(context: Context, provider: IdentityProvider, email: str) -> bool:
+    """Return whether the provider's node proved the domain of an address."""
+    domain = local_and_domain(email)[1]
+    owning = nodes.find_owning_domain(context.database, domain, ROUTING) if domain else None
+    return owning is not None and owning.node == provider.node

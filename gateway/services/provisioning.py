@@ -14,7 +14,7 @@ from gateway.domain.nodes import Node
 from gateway.domain.people import Account, AccountType, local_and_domain, require_user_name
 from gateway.domain.schema import JsonObject
 from gateway.domain.values import AccountId, Instant, NodeId, comparison_key
-from gateway.services import access, credentials, people, person_views
+from gateway.services import access, credentials, newcomers, people, person_views
 from gateway.services.context import Context
 from gateway.services.person_views import Made
 from gateway.storage import credentials as stored_credentials
@@ -222,7 +222,7 @@ def _why_not(context: Context, connection: Connection, existing: Account) -> str
         return "the name is taken outside this connection's sight"
     if existing.managed_by is not None:
         return "a connection manages this account already" if existing.managed_by != connection.id else "this connection manages it already"
-    if connection.adoption is not Adoption.ADOPT:
+    if connection.adoption is not Adoption.ADOPT and not newcomers.may_adopt(context, connection.provider, existing):
         return "adoption is off: moongate scim-connection set --adopt yes"
     return "accounts with administrator roles are adopted by hand only" if access.is_administrator(context, existing) else ""
 
@@ -233,7 +233,8 @@ def _require_writable(context: Context, connection: Connection, account: Account
         return
     if account.managed_by is not None:
         raise Refusal("E_Forbidden", reason="another connection manages this account")
-    if connection.adoption is not Adoption.ADOPT or access.is_administrator(context, account):
+    adopts = connection.adoption is Adoption.ADOPT or newcomers.may_adopt(context, connection.provider, account)
+    if not adopts or access.is_administrator(context, account):
         raise Refusal(
             "E_Forbidden",
             reason="nobody manages this account and the connection may not adopt it: moongate scim-connection set --adopt yes",

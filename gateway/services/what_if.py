@@ -5,6 +5,7 @@ tells much about a person.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from gateway.domain.admission import Verdict, judge, refusal_at
@@ -70,9 +71,19 @@ def ask_by_claims(
     return _judged(context, question, replace(attempt, assertion=assertion), scope=scope)
 
 
+class _UndoneError(Exception):
+    """Ends a transaction whose effects nobody wants."""
+
+
 def _judged(context: Context, question: Question, attempt: Attempt, *, scope: NodeId | None) -> Explanation:
     facts = admission.load_facts(context, attempt)
-    return _answer(context, question, attempt, judge(facts), facts.account, scope=scope)
+    verdict = judge(facts)
+    if facts.link is not None and facts.link.newcomer is not None:
+        # An account would be made: it is, for a moment that nobody sees, and unmade with all that came with it.
+        with suppress(_UndoneError), context.database.transaction():
+            facts, verdict = admission.walk(context, attempt)
+            raise _UndoneError
+    return _answer(context, question, attempt, verdict, facts.account, scope=scope)
 
 
 def _answer(

@@ -56,6 +56,9 @@ _LINKED = Statement(
     )
 )
 _SUBJECT = Statement(Link.select(Link.subject).where((Link.provider == place("provider")) & (Link.account == place("account"))))
+_MADE = Statement(
+    Link.select(Link.account).where((Link.provider == place("provider")) & (Link.account == place("account")) & (Link.made_account == 1))
+)
 _INSERT_LINK = Statement(Link.insert(places(Link)))
 _USE_LINK = Statement(
     Link.update({Link.used_at: place("used_at")}).where(
@@ -237,8 +240,17 @@ def find_linked_subject(database: Database, provider_id: ProviderId, account_id:
     return row[0] if row else None
 
 
-def insert_link(database: Database, provider: IdentityProvider, issuer: str, subject: str, account_id: AccountId, *, now: Instant) -> None:
-    """Bind a subject to an account. Raises Duplicate if either is bound at this provider."""
+def insert_link(
+    database: Database,
+    provider: IdentityProvider,
+    issuer: str,
+    subject: str,
+    account_id: AccountId,
+    *,
+    now: Instant,
+    made_account: bool = False,
+) -> None:
+    """Bind a subject to an account; `made_account`: which was made for it. Raises Duplicate if either is bound at this provider."""
     database.write(
         _INSERT_LINK,
         node=provider.node,
@@ -248,7 +260,13 @@ def insert_link(database: Database, provider: IdentityProvider, issuer: str, sub
         account=account_id,
         created_at=now,
         used_at=now,
+        made_account=int(made_account),
     )
+
+
+def is_newcomer(database: Database, provider_id: ProviderId, account_id: AccountId) -> bool:
+    """Return whether an account was made at the first sign-in by a provider."""
+    return database.row(_MADE, provider=provider_id, account=account_id) is not None
 
 
 def use_link(database: Database, provider: IdentityProvider, issuer: str, subject: str, now: Instant) -> None:
@@ -329,6 +347,7 @@ def _provider(row: Row) -> IdentityProvider:
             "mfa_amr": tuple(json.loads(stored["mfa_amr"])),
             "mfa_acr": tuple(json.loads(stored["mfa_acr"])),
             "active": bool(stored["active"]),
+            "jit": bool(stored["jit"]),
             "auth_method": AuthMethod(stored["auth_method"]),
             "algorithms": tuple(json.loads(stored["algorithms"])),
             "issuer_tenants": tuple(json.loads(stored["issuer_tenants"])),

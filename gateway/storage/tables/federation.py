@@ -30,6 +30,8 @@ class IdentityProvider(Configuration):
     issuer_tenants = pw.TextField()
     tested_at = pw.BigIntegerField(null=True)
     created_at = pw.BigIntegerField()
+    jit = pw.IntegerField()
+    jit_role = pw.TextField()
 
 
 class AccountProvider(Table):
@@ -57,6 +59,7 @@ class Link(Table):
     account = pw.TextField()
     created_at = pw.BigIntegerField()
     used_at = pw.BigIntegerField()
+    made_account = pw.IntegerField()
 
     class Meta:
         """The key has several columns."""
