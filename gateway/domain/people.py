@@ -208,6 +208,8 @@ _UNWRITABLE = frozenset({"Cc", "Cs"})
 
 def has_controls(text: str) -> bool:
     """Return whether the text holds a control character, NUL and line breaks among them, or half a surrogate pair: no encoder takes it."""
+    if text.isascii():
+        return not text.isprintable()
     return any(unicodedata.category(character) in _UNWRITABLE for character in text)
 
 

@@ -122,11 +122,13 @@ class ResourceType:
     core: Schema
     extensions: tuple[Schema, ...] = ()
     _common: Schema = field(init=False, repr=False)
+    _by_key: Mapping[str, Attribute] = field(init=False, repr=False)
     _extension_by_key: Mapping[str, Schema] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Index common and core attributes together and the extensions by URN."""
         object.__setattr__(self, "_common", Schema(self.core.urn, self.name, COMMON_ATTRIBUTES + self.core.attributes))
+        object.__setattr__(self, "_by_key", _indexed(self._common.attributes))
         index = {key: schema for schema in self.extensions for key in (schema.urn, schema.urn.lower())}
         object.__setattr__(self, "_extension_by_key", index)
 
@@ -137,7 +139,7 @@ class ResourceType:
 
     def find(self, name: str) -> Attribute | None:
         """Return the common or core attribute of that name, in any case; None if there is none."""
-        return self._common.find(name)
+        return self._by_key.get(name) or self._by_key.get(name.lower())
 
     def find_extension(self, urn: str) -> Schema | None:
         """Return the extension with that URN, in any case (RFC 7644 §3.10); None if there is none."""

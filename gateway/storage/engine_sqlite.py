@@ -2,9 +2,10 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from types import TracebackType
 from typing import Any, ClassVar
 
 import peewee as pw
@@ -45,13 +46,13 @@ class SqliteDatabase(Database):
             with self.transaction():
                 return self.select(query)
         sql, values = self.engine.get_sql_context().parse(query)
-        with _translated():
+        with _TRANSLATED:
             found: list[Row] = self._connection().execute(sql, values).fetchall()
         return found
 
     def script(self, sql: str) -> list[Row]:
         """Run one statement of a migration and return its rows."""
-        with _translated():
+        with _TRANSLATED:
             if self._thread.writing is not None:
                 inside: list[Row] = self._thread.writing.execute(sql).fetchall()
                 return inside
@@ -68,7 +69,7 @@ class SqliteDatabase(Database):
 
     def has_table(self, name: str) -> bool:
         """Return whether the database has a table."""
-        with _translated():
+        with _TRANSLATED:
             return bool(self.engine.table_exists(name))
 
     def in_own_words(self, sql: str) -> str:
@@ -100,7 +101,7 @@ class SqliteDatabase(Database):
         self._thread.reading = None
         if not self.engine.is_closed():
             self.engine.close()
-        with _translated():
+        with _TRANSLATED:
             self.writer.close()
 
     def _connection(self) -> sqlite3.Connection:
@@ -133,7 +134,7 @@ class SqliteDatabase(Database):
         return self.writer.transaction()
 
     def _translated(self) -> AbstractContextManager[None]:
-        return _translated()
+        return _TRANSLATED
 
     def _hold(self, statement: Statement, values: Mapping[str, Any]) -> None:
         """Do nothing: a transaction holds everything."""
@@ -182,13 +183,16 @@ def _told(error: sqlite3.Error) -> Exception:
     return DatabaseUnavailable(str(error)) if isinstance(error, _UNAVAILABLE) else error
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Raise the engine's operational errors as DatabaseUnavailable."""
-    try:
-        yield
-    except pw.IntegrityError:
-        # A broken rule of a table is a bug, not a database that is away.
-        raise
-    except _UNAVAILABLE as error:
-        raise DatabaseUnavailable(str(error)) from error
+class _Translated:
+    """The context that raises the engine's operational errors as DatabaseUnavailable. It keeps nothing, so one serves all."""
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Translate; a broken rule of a table stays what it is: a bug, not a database that is away."""
+        if isinstance(error, _UNAVAILABLE) and not isinstance(error, pw.IntegrityError):
+            raise DatabaseUnavailable(str(error)) from error
+
+
+_TRANSLATED = _Translated()

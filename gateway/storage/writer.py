@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from types import TracebackType
 
 import peewee as pw
 
@@ -22,14 +23,43 @@ _LOOK_AGAIN_SECONDS = 0.05
 class _Batch:
     """Transactions that are committed together."""
 
-    __slots__ = ("ended", "error", "members")
+    __slots__ = ("_gate", "ended", "error", "members")
 
     def __init__(self) -> None:
         self.members = 0
         """Those that ended their part and wait."""
-        self.ended = threading.Event()
+        self.ended = False
         self.error: sqlite3.Error | None = None
         """Why none of them was kept."""
+        # An event would cost more than the rest of a small transaction, and nearly nobody waits for it.
+        self._gate = threading.Lock()
+        self._gate.acquire()
+
+    def end(self, error: sqlite3.Error | None) -> None:
+        """Note that the batch is over, and let go on who waits for that."""
+        self.error, self.ended = error, True
+        self._gate.release()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end, and return whether it came."""
+        if self._gate.acquire(timeout=seconds):
+            self._gate.release()
+        return self.ended
+
+
+class _Held:
+    """Holds the lock of a writer for a block."""
+
+    __slots__ = ("_writer",)
+
+    def __init__(self, writer: "Writer") -> None:
+        self._writer = writer
+
+    def __enter__(self) -> None:
+        self._writer.take()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._writer.leave()
 
 
 class Writer:
@@ -42,6 +72,7 @@ class Writer:
         self._queue = threading.Lock()
         self._waiting = 0
         self._batch: _Batch | None = None
+        self._held = _Held(self)
 
     @property
     def queue_length(self) -> int:
@@ -54,7 +85,7 @@ class Writer:
 
         Raises sqlite3.Error if it could not be kept.
         """
-        with self._held():
+        with self._held:
             batch = self._batch or self._begin()
             connection: sqlite3.Connection = self._engine.connection()
             alone = batch.members == 0
@@ -75,7 +106,7 @@ class Writer:
     @contextmanager
     def alone(self) -> Iterator[pw.SqliteDatabase]:
         """Hold the write lock outside of any transaction: for what may not run inside one."""
-        with self._held():
+        with self._held:
             if self._batch is not None:
                 self._commit(self._batch)
             yield self._engine
@@ -86,8 +117,8 @@ class Writer:
             if not engine.is_closed():
                 engine.close()
 
-    @contextmanager
-    def _held(self) -> Iterator[None]:
+    def take(self) -> None:
+        """Wait for the lock, and take it."""
         with self._queue:
             self._waiting += 1
         try:
@@ -97,10 +128,10 @@ class Writer:
         finally:
             with self._queue:
                 self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._lock.release()
+
+    def leave(self) -> None:
+        """Give the lock to who waits for it."""
+        self._lock.release()
 
     def _begin(self) -> _Batch:
         connection = self._engine.connection()
@@ -126,7 +157,7 @@ class Writer:
             self._end(batch, error if isinstance(error, sqlite3.Error) else lost)
 
     def _commit(self, batch: _Batch) -> None:
-        if batch.ended.is_set():
+        if batch.ended:
             return
         connection = self._engine.connection()
         try:
@@ -141,15 +172,14 @@ class Writer:
 
     def _end(self, batch: _Batch, error: sqlite3.Error | None = None) -> None:
         self._batch = None
-        batch.error = error
-        batch.ended.set()
+        batch.end(error)
 
     def _await(self, batch: _Batch) -> None:
         """Wait for the commit. Whoever was to do it may have been stopped while waiting for the lock: then it is done here."""
-        if not batch.ended.is_set():
+        if not batch.ended:
             with turns.aside():
-                while not batch.ended.wait(_LOOK_AGAIN_SECONDS):
-                    with self._held():
+                while not batch.wait(_LOOK_AGAIN_SECONDS):
+                    with self._held:
                         if not self._waiting:
                             self._commit(batch)
         if batch.error is not None:
