@@ -42,6 +42,12 @@ def test_nothing_is_stored_for_a_code_before_it_is_redeemed(context: Context, ac
     assert context.database.script("SELECT COUNT(*) FROM app_grant") == [(1,)]
 
 
+def test_code_that_is_refused_leaves_nothing_alive(context: Context, acme: Node, shop: RelyingParty, session: Session) -> None:
+    with pytest.raises(GrantRejected):
+        redeem(context, acme, shop, code_for(context, acme, shop, session), verifier="w" * 43)
+    assert context.database.script("SELECT COUNT(*) FROM app_grant WHERE ended_at IS NULL") == [(0,)]
+
+
 def test_code_fits_into_a_url_and_tells_nothing(context: Context, acme: Node, shop: RelyingParty, session: Session) -> None:
     code = code_for(context, acme, shop, session, nonce="n" * 43, code_challenge=CHALLENGE)
     assert len(code) <= 512

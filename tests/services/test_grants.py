@@ -192,6 +192,7 @@ def test_app_switched_on_again_has_nothing_left(context: Context, acme: Node, sh
     issued = redeem(context, acme, shop, code_for(context, acme, shop, session))
     relying_parties.set_disabled(context, shop, disabled=True)
     relying_parties.set_disabled(context, shop, disabled=False)
+    assert grants.find_live(context, acme.id, issued.grant.id) is None
     with pytest.raises(GrantRejected):
         grants.refresh(context, acme, shop, issued.refresh_token)
 
