@@ -8,7 +8,7 @@ import pytest
 from gateway.domain.nodes import Node
 from gateway.domain.people import Account
 from gateway.domain.relying_party import RelyingParty, Session
-from gateway.services import grants, nodes, people, relying_parties, sessions
+from gateway.services import grants, nodes, people, relying_parties, sessions, sweeping
 from gateway.services.context import Context
 from gateway.services.grants import GrantRejected
 from gateway.storage import audit
@@ -187,6 +187,18 @@ def test_first_refresh_token_ends_with_its_time_though_it_is_stored_nowhere(
     first = redeem(context, acme, shop, code_for(context, acme, shop, session)).refresh_token
     clock.advance(seconds=30 * 24 * 3600)
     assert grants.find_refreshable(context, acme.id, first) is None
+    with pytest.raises(GrantRejected):
+        grants.refresh(context, acme, shop, first)
+
+
+def test_first_refresh_token_whose_grant_was_swept_is_refused(
+    context: Context, acme: Node, shop: RelyingParty, session: Session, clock: Clock
+) -> None:
+    first = redeem(context, acme, shop, code_for(context, acme, shop, session, scope=("openid",))).refresh_token
+    clock.advance(seconds=10 * 24 * 3600)
+    while sweeping.sweep(context.database, context.now()):
+        pass
+    assert context.database.script("SELECT COUNT(*) FROM app_grant") == [(0,)]
     with pytest.raises(GrantRejected):
         grants.refresh(context, acme, shop, first)
 

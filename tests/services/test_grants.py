@@ -156,6 +156,17 @@ def test_grant_dies_with_whatever_it_hangs_on(
     assert grants.find_live(context, acme.id, issued.grant.id) is None
 
 
+def test_grant_ends_with_an_account_that_expires_without_anybodys_act(
+    context: Context, acme: Node, shop: RelyingParty, session: Session, ann: Account, clock: Clock
+) -> None:
+    with context.database.transaction():
+        people.store_person(context, ann, replace(ann, disable_after=type(clock.now)(clock.now + 30_000)))
+    issued = redeem(context, acme, shop, code_for(context, acme, shop, session))
+    assert grants.find_live(context, acme.id, issued.grant.id) is not None
+    clock.advance(seconds=30)
+    assert grants.find_live(context, acme.id, issued.grant.id) is None
+
+
 def test_grant_of_a_tenant_switched_on_again_stays_dead(context: Context, acme: Node, shop: RelyingParty, session: Session) -> None:
     issued = redeem(context, acme, shop, code_for(context, acme, shop, session))
     nodes.enable_node(context, nodes.disable_node(context, acme))
