@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -60,12 +61,16 @@ def sealed(house: House) -> int:
     return int(house.database.script("SELECT size FROM audit_tree")[0][0])
 
 
+def _has_sealed_more(house: House, than: int) -> bool:
+    return sealed(house) > than
+
+
 @pytest.mark.journey
 def test_sealers_killed_in_the_middle_leave_no_gap_and_no_double(full: House) -> None:
     for _ in range(KILLS):
         before = sealed(full)
         started = sealers(full.settings)
-        wait_for(lambda before=before: sealed(full) > before)  # type: ignore[misc] -- bound at once
+        wait_for(partial(_has_sealed_more, full, before))
         for process in started:
             process.send_signal(signal.SIGKILL)
             process.wait()

@@ -1,6 +1,7 @@
 """The audit trail: searched by administrators of a node and those above it, and erased of a person's values without breaking its seal."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ def actions(rows: list[AuditRow]) -> list[str]:
     return [row.action for row in rows]
 
 
-def found(context: Context, node: Node, **search: object) -> list[str]:
+def found(context: Context, node: Node, **search: Any) -> list[str]:
     return actions(list(audit.list_events(context, node, search=AuditSearch(**search), limit=100)))
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from gateway.services.context import Context
 from gateway.services.house import House
 from gateway.storage import audit
 from gateway.storage import sealing as stored
+from gateway.tokens.signing import sign
 from tests.conftest import Clock
 from tests.tokens.forge import ForgeKey, forge
 
@@ -272,9 +274,7 @@ def test_a_head_signed_with_a_key_that_is_not_ours_is_told(trail: Trail) -> None
     # A key of another node, made in this house: it may sign for that one, and not for the platform.
     key = keys.get_signing_key(trail.context, trail.node.id, "ES256")
     head = sealing.get_head(trail.context)
-    statement = sealing.sign(
-        {"iss": "http://localhost:8000/t/platform", "size": 17, "root": head.root, "at": head.at}, key, typ="audit-head"
-    )
+    statement = sign({"iss": "http://localhost:8000/t/platform", "size": 17, "root": head.root, "at": head.at}, key, typ="audit-head")
     trail.write(f"UPDATE audit_head SET statement = '{statement}' WHERE size = 17")  # noqa: S608 -- made here
     assert {finding.kind for finding in trail.findings()} == {"head"}
 
@@ -310,7 +310,7 @@ def test_another_statement_of_the_platform_is_no_head(trail: Trail) -> None:
     head = sealing.get_head(trail.context)
     platform = trail.context.database.script("SELECT id, issuer FROM node WHERE slug = 'platform'")[0]
     key = keys.get_signing_key(trail.context, platform[0], "ES256")
-    statement = sealing.sign({"iss": platform[1], "size": 17, "root": head.root, "at": head.at}, key, typ="at+jwt")
+    statement = sign({"iss": platform[1], "size": 17, "root": head.root, "at": head.at}, key, typ="at+jwt")
     trail.write(f"UPDATE audit_head SET statement = '{statement}' WHERE size = 17")  # noqa: S608 -- made here
     assert {finding.kind for finding in trail.findings()} == {"head"}
 
@@ -337,10 +337,10 @@ def test_erasing_without_the_hash_of_what_was_there_is_told(trail: Trail) -> Non
 def test_a_verification_while_others_write_finds_nothing(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
     read = stored.list_leaves
 
-    def others_write(*args: object, **named: object) -> object:
+    def others_write(*args: Any, **named: Any) -> object:
         trail.happen(2)
         trail.seal()
-        return read(*args, **named)  # type: ignore[arg-type] -- passed on as given
+        return read(*args, **named)
 
     monkeypatch.setattr(stored, "list_leaves", others_write)
     monkeypatch.setattr(audit_verification, "PAGE", 5)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from joserfc.jws import deserialize_compact
 
 from gateway.domain.values import Instant
 from gateway.tokens import verification
@@ -70,7 +71,7 @@ class TestRemembered:
     @pytest.fixture
     def checks(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         checked: list[str] = []
-        genuine = verification.deserialize_compact
+        genuine = deserialize_compact
 
         def count(token: str, *given: Any, **named: Any) -> object:
             checked.append(token)

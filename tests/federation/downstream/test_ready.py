@@ -1,5 +1,7 @@
 """Answers made with few calls are the answers that werkzeug makes."""
 
+from collections.abc import Callable
+
 import pytest
 from flask import Response
 
@@ -13,7 +15,12 @@ def headers_of(response: Response) -> list[tuple[str, str]]:
 
 def sent(answer: Answer) -> list[tuple[str, str]]:
     told: list[tuple[str, str]] = []
-    answer.send(lambda _status, headers, _exc_info=None: told.extend(headers) or bytes)
+
+    def start(_status: str, headers: list[tuple[str, str]], _exc_info: object = None) -> Callable[[bytes], object]:
+        told.extend(headers)
+        return bytes
+
+    answer.send(start)
     return sorted(told)
 
 

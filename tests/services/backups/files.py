@@ -9,6 +9,7 @@ import pytest
 
 from gateway.domain.errors import Refusal
 from gateway.services import backup
+from gateway.services.archive import ArchiveWriter
 from gateway.services.context import Context
 from gateway.services.house import OPERATOR, House
 from gateway.storage import backup as stored
@@ -66,7 +67,7 @@ def packed(parts: dict[str, bytes]) -> io.BytesIO:
 def sealed(context: Context, parts: dict[str, bytes]) -> io.BytesIO:
     """What an archive of these tables would be if this house had written it."""
     file = io.BytesIO()
-    writer = backup.ArchiveWriter(file, json.loads(parts["moongate-backup.json"]), now=context.now())
+    writer = ArchiveWriter(file, json.loads(parts["moongate-backup.json"]), now=context.now())
     for name, data in parts.items():
         if name.startswith("tables/"):
             writer.add_rows(name.split("/")[1], [json.loads(line) for line in data.splitlines()])

@@ -5,12 +5,13 @@ import gzip
 import io
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from gateway.domain.nodes import Node
-from gateway.services import backup
+from gateway.services import archive, backup
 from gateway.services.context import Context
 from gateway.services.house import House
 from gateway.storage import backup as stored
@@ -48,7 +49,8 @@ class TestAllOrNothing:
     def test_a_backup_that_ends_between_its_parts_is_half(self, context: Context, filled: Node, other: House) -> None:
         for count in (0, 1, 5, -2, -1):
             parts = unpacked(made(context))
-            told = refused(lambda parts=parts, count=count: restored(other, packed(dict(list(parts.items())[:count]))))  # type: ignore[misc] -- bound at once
+            half = packed(dict(list(parts.items())[:count]))
+            told = refused(partial(restored, other, half))
             assert told.code == "E_Backup_Invalid"
         assert empty(other.database)
 
@@ -144,7 +146,7 @@ class TestOtherReleasesAndKeys:
 
     def test_another_form_is_refused(self, context: Context, filled: Node, other: House, monkeypatch: pytest.MonkeyPatch) -> None:
         with monkeypatch.context() as newer:
-            newer.setattr(backup.archive, "FORM", 2)
+            newer.setattr(archive, "FORM", 2)
             file = made(context)
         assert "form is 2" in refused(lambda: restored(other, file)).reason
 
