@@ -156,10 +156,11 @@ def listening_apps(number: int) -> Iterator[Apps]:
         await writer.drain()
         writer.close()
 
+    # A loop and a thread of its own: the test's thread may have a running loop already, a browser's.
     loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(asyncio.start_server(answer, "127.0.0.1", port))
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
+    server = asyncio.run_coroutine_threadsafe(asyncio.start_server(answer, "127.0.0.1", port), loop).result(10)
     try:
         yield apps
     finally:
