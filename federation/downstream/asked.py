@@ -1,12 +1,9 @@
 """A request at an issuer, read from what the server gave: these endpoints need no more of a framework, and are asked too often for one."""
 
+import codecs
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
-
-# It teaches `unquote` what to do with octets that are no UTF-8: they stay as they were written.
-import werkzeug.urls  # noqa: F401 -- imported for the error handler that it registers
-from werkzeug.wrappers import Request
+from urllib.parse import quote, unquote
 
 from federation.downstream.parameters import Parameters
 from federation.downstream.published import PublishedKeys
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
 MEMORY = "moongate.downstream"
 """Where a request finds what the process remembers."""
 FORM = "application/x-www-form-urlencoded"
-_UNREADABLE = "werkzeug.url_quote"
+_UNREADABLE = "moongate.as-written"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ class Asked:
 
     def of_form(self) -> Parameters:
         """Return the form's parameters, or refuse a form that is too large before it is read."""
-        body = _body(self.environ)
+        body = requests.body_of(self.environ, requests.FORM_LIMIT)
         return _parsed(body) if self.media_type == FORM else Parameters(())
 
 
@@ -96,13 +93,6 @@ def receive(environ: "WSGIEnvironment", channel: Channel) -> Asked:
     if node is None:
         raise Refusal("E_Not_Found")
     return Asked(environ, node, requests.context_of(environ, channel))
-
-
-def _body(environ: "WSGIEnvironment") -> bytes:
-    length = environ.get("CONTENT_LENGTH", "")
-    if length.isascii() and length.isdigit() and int(length) <= requests.FORM_LIMIT:
-        return bytes(environ["wsgi.input"].read(int(length)))
-    return requests.read_body(Request(environ, populate_request=False), requests.FORM_LIMIT)
 
 
 def _parsed(octets: bytes) -> Parameters:
@@ -125,3 +115,13 @@ def pairs_of(text: str) -> list[tuple[str, str]]:
 def _plain(quoted: str) -> str:
     text = quoted.replace("+", " ") if "+" in quoted else quoted
     return unquote(text, errors=_UNREADABLE) if "%" in text else text
+
+
+def _as_written(error: UnicodeError) -> tuple[str, int]:
+    """Keep octets that are no UTF-8 as they were written."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return quote(error.object[error.start : error.end], safe=""), error.end
+
+
+codecs.register_error(_UNREADABLE, _as_written)

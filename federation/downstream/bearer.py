@@ -19,6 +19,8 @@ from gateway.tokens.verification import Expected, verify_access_token, verify_ow
 ALGORITHMS = frozenset(keys.ALGORITHMS)
 _TOLD = ("iss", "sub", "aud", "client_id", "iat", "exp", "jti", "scope", "tenant", "tenant_id", "roles", "acr", "amr", "auth_time", "sid")
 
+_DOTS_OF_A_JWS = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -53,7 +55,7 @@ def verify(context: Context, node: Node, unverified_token: str, audience: str) -
 
 def find_known(context: Context, node: Node, unverified_token: str) -> Known | None:
     """Return what a token of this issuer is, access or refresh, as long as it lives."""
-    if unverified_token.count(".") == 2:  # noqa: PLR2004 -- three parts of a JWS
+    if unverified_token.count(".") == _DOTS_OF_A_JWS:
         return _access_token(context, node, unverified_token)
     found = grants.find_refreshable(context, node.id, unverified_token)
     if found is None:

@@ -357,6 +357,14 @@ class TestForm:
     def test_large_form_is_refused_in_json(self, shop: Rp) -> None:
         assert error_of(shop.token(grant_type="refresh_token", refresh_token="x" * 70_000), 413)
 
+    @pytest.mark.parametrize("length", ["9" * 5000, "70000"])
+    def test_a_length_that_nobody_could_send_is_refused_before_it_is_read(self, shop: Rp, length: str) -> None:
+        server = shop.browser.application.test_client()
+        headers = {**basic(shop.party.client_id, shop.secret), "Content-Type": "application/x-www-form-urlencoded"}
+        response = server.post(shop.url(endpoints.TOKEN), headers=headers, environ_overrides={"CONTENT_LENGTH": length})
+        assert response.status_code in {400, 413}
+        assert response.mimetype == "application/json"
+
     def test_fault_of_ours_is_told_in_json_and_tells_nothing(self, shop: Rp, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(*_: object, **__: object) -> None:
             raise RuntimeError("a secret of ours")
